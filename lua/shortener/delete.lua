@@ -1,0 +1,19 @@
+#!lua
+-- Deletes a link for its owner. Its code stays reserved for the owner for a while, so that nobody else
+-- can take over a link that is printed somewhere.
+-- KEYS[1]  HASH    the link
+-- KEYS[2]  STREAM  its events
+-- ARGV[1]  owner's user id
+-- ARGV[2]  seconds of the reservation
+-- Returns 0: no such link · 1: somebody else's · 2: deleted
+local link = redis.call('HMGET', KEYS[1], 'u', 'o')
+if not link[1] then
+  return 0
+end
+if link[2] ~= ARGV[1] then
+  return 1
+end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], 'x', '1', 'o', ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 2

@@ -1,0 +1,324 @@
+//! The composition root: datastore, actors, server.
+//!
+//! Owns the order of start and stop. Start: data directory, datastore, listener, then per worker a connection
+//! and its actors. Stop, on SIGTERM or SIGINT: no new connections, requests in flight finish, then the datastore
+//! ends with its log flushed; so nothing acknowledged is lost.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, SyncArbiter};
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use crate::actor::{Gate, Mailbox};
+use crate::auth::error::HashError;
+use crate::auth::hasher::PasswordHasher;
+use crate::auth::routes::links::AllowedOrigins;
+use crate::auth::tokens::Tokens;
+use crate::auth::{self, SessionManager};
+use crate::config::Config;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::http::body::BodyLimits;
+use crate::http::client::TrustedProxies;
+use crate::http::health::MetricsAccess;
+use crate::http::rate_limit::RateLimits;
+use crate::http::router::Endpoint;
+use crate::http::{ApiError, FieldError, body, edge, health, pages};
+use crate::openapi::{self, DocumentText};
+use crate::redis::connection::RedisTarget;
+use crate::redis::embedded::{Embedded, EmbeddedError};
+use crate::shortener::actor::OwnPlaces;
+use crate::shortener::model::ReservedWords;
+use crate::shortener::routes::links::PublicUrl;
+use crate::shortener::target::OwnHosts;
+use crate::shortener::{self, Shortener};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// Why the server does not start, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// No embedded datastore.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// `redis.url` makes no sense.
+    #[error("setting `redis.url`: {0}")]
+    RedisUrl(#[from] redis::RedisError),
+    /// Nobody can listen there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// argon2 refuses its parameters.
+    #[error("setting `auth.argon2_…`: {0}")]
+    Hasher(#[from] HashError),
+    /// The server ended with an error.
+    #[error("the server failed: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// A server that listens, and what must end after it.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    public_url: Url,
+    embedded: Option<Embedded>,
+    _data_dir: DataDir,
+}
+
+/// What every worker is made from.
+struct Blueprint {
+    config: Config,
+    redis: RedisTarget,
+    secret: SecretString,
+    hasher: Mailbox<PasswordHasher>,
+    places: OwnPlaces,
+}
+
+/// Every route that is served, in the order of registration.
+pub fn endpoints() -> Vec<Endpoint> {
+    [
+        health::routes(),
+        openapi::routes(),
+        pages::routes(),
+        auth::routes::links::routes(),
+        auth::routes::social::routes(),
+        shortener::routes::links::routes(),
+        shortener::routes::redirect::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Application").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Application {
+    /// Starts everything but the accepting of connections, which begins with [`Self::run_until_stopped`]. Must be
+    /// called within an actix system.
+    pub fn build(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let secret = match config.auth.jwt_secret.expose_secret() {
+            "" => data_dir.jwt_secret()?,
+            _ => config.auth.jwt_secret.clone(),
+        };
+        let embedded = match config.redis.is_embedded() {
+            true => Some(Embedded::start(&config.redis, data_dir.path())?),
+            false => None,
+        };
+        let redis = RedisTarget::parse(&config.redis, embedded.as_ref().map(Embedded::socket))?;
+        let listener = listen(config.server.bind)
+            .map_err(|source| StartError::Listen { address: config.server.bind, source })?;
+        let address = listener.local_addr()?;
+        let public_url = config.server.public_url.clone().unwrap_or_else(|| default_url(address));
+        let reserved = ReservedWords::of_paths(endpoints().iter().map(Endpoint::path));
+        let places = OwnPlaces {
+            reserved: Arc::new(reserved),
+            hosts: Arc::new(OwnHosts::gather(&public_url, &config.server.own_hosts, address)),
+        };
+        let hasher = start_hasher(&config)?;
+        let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, places });
+        let server = serve(blueprint, listener, &public_url, metrics)?;
+        Ok(Self { server, address, public_url, embedded, _data_dir: data_dir })
+    }
+
+    /// The port listened on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What short links begin with.
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// Stops the server from elsewhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until told to stop, then lets everything finish.
+    pub async fn run_until_stopped(self) -> Result<(), StartError> {
+        let outcome = self.server.await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop();
+        }
+        tracing::info!("stopped");
+        Ok(outcome?)
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The bound address as a URL; everywhere means this machine.
+fn default_url(mut address: SocketAddr) -> Url {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let text = format!("http://{address}/");
+    Url::parse(&text).unwrap_or_else(|error| unreachable!("{text}: {error}"))
+}
+
+fn start_hasher(config: &Config) -> Result<Mailbox<PasswordHasher>, StartError> {
+    let threads = config.auth.hash_thread_count();
+    PasswordHasher::new(&config.auth)?;
+    let auth = config.auth.clone();
+    let address: Addr<PasswordHasher> =
+        SyncArbiter::start(threads, move || match PasswordHasher::new(&auth) {
+            Ok(hasher) => hasher,
+            Err(error) => unreachable!("these parameters were accepted a moment ago: {error}"),
+        });
+    let gate =
+        Gate::new(threads + config.auth.hash_queue, Duration::from_secs(config.auth.hash_timeout_secs));
+    Ok(Mailbox::new(address, gate))
+}
+
+fn serve(
+    blueprint: Arc<Blueprint>,
+    listener: TcpListener,
+    public_url: &Url,
+    metrics: PrometheusHandle,
+) -> Result<Server, StartError> {
+    let settings = blueprint.config.server.clone();
+    let limits = web::Data::new(RateLimits::new(&blueprint.config.rate_limits));
+    RateLimits::sweep_forever(limits.clone());
+    let mut origins = settings.allowed_origins.clone();
+    origins.push(public_url.origin().ascii_serialization());
+    let shared = web::Data::new(TrustedProxies(settings.trusted_proxies.clone()));
+    let access = web::Data::new(MetricsAccess(settings.metrics_allowed.clone()));
+    let origins = web::Data::new(AllowedOrigins(origins));
+    let public_url = web::Data::new(PublicUrl(public_url.clone()));
+    let metrics = web::Data::new(metrics);
+    let document = web::Data::new(DocumentText(openapi::document_json().to_string()));
+    let body_limits = web::Data::new(BodyLimits {
+        max_bytes: settings.max_body_bytes,
+        timeout: Duration::from_secs(settings.body_timeout_secs),
+    });
+
+    let factory = move || {
+        let worker = Worker::start(&blueprint);
+        App::new()
+            .app_data(shared.clone())
+            .app_data(access.clone())
+            .app_data(origins.clone())
+            .app_data(public_url.clone())
+            .app_data(metrics.clone())
+            .app_data(document.clone())
+            .app_data(body_limits.clone())
+            .app_data(limits.clone())
+            .app_data(query_errors())
+            .app_data(path_errors())
+            .app_data(web::Data::new(worker.redis))
+            .app_data(web::Data::new(worker.sessions))
+            .app_data(web::Data::new(worker.links))
+            .configure(|services| {
+                services.service(openapi::swagger_ui());
+                for endpoint in endpoints() {
+                    services.service(endpoint);
+                }
+            })
+            .wrap(from_fn(edge::edge))
+    };
+    let server = HttpServer::new(factory)
+        .workers(settings.worker_count())
+        .max_connections(settings.max_connections)
+        .client_request_timeout(Duration::from_secs(settings.head_timeout_secs))
+        .client_disconnect_timeout(Duration::from_secs(settings.head_timeout_secs))
+        .keep_alive(Duration::from_secs(settings.keep_alive_secs))
+        .shutdown_timeout(settings.shutdown_timeout_secs)
+        .shutdown_signal(stop_signal())
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+/// SIGTERM and Ctrl-C both drain.
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot listen for signals");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests in flight finish first");
+}
+
+/// A worker's own: connection and actors on its thread.
+struct Worker {
+    redis: crate::redis::Redis,
+    sessions: Mailbox<SessionManager>,
+    links: Mailbox<Shortener>,
+}
+
+impl Worker {
+    fn start(blueprint: &Blueprint) -> Self {
+        let Blueprint { config, redis, secret, hasher, places } = blueprint;
+        let redis = match redis.connect() {
+            Ok(redis) => redis,
+            Err(error) => unreachable!("a lazy connection does not fail: {error}"),
+        };
+        let gate = || Gate::new(config.actors.max_in_flight, Duration::from_millis(config.actors.timeout_ms));
+        let tokens = Tokens::new(secret, &config.auth);
+        let sessions =
+            SessionManager::new(redis.clone(), tokens, hasher.narrow(), hasher.narrow(), &config.auth);
+        let links = Shortener::new(
+            redis.clone(),
+            places.clone(),
+            hasher.narrow(),
+            hasher.narrow(),
+            &config.shortener,
+        );
+        Self {
+            redis,
+            sessions: Mailbox::new(sessions.start(), gate()),
+            links: Mailbox::new(links.start(), gate()),
+        }
+    }
+}
+
+fn query_errors() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|error, request| {
+        let field = FieldError::new("", format!("the query cannot be read: {error}"));
+        ApiError::invalid(body::invalid_message(request.path()), vec![field]).into()
+    })
+}
+
+fn path_errors() -> web::PathConfig {
+    web::PathConfig::default()
+        .error_handler(|_, _| ApiError::not_found("There is nothing at this path").into())
+}

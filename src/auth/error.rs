@@ -1,0 +1,71 @@
+//! What can go wrong with accounts, sessions and tokens.
+
+use std::time::Duration;
+
+use crate::actor::AskError;
+use crate::redis::RedisFailure;
+
+/// Failures of the session manager.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Another account has this e-mail address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// Another account has this username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The password is among the most common.
+    #[error("the password is a common one")]
+    CommonPassword,
+    /// No such account, or not its password: indistinguishable on purpose.
+    #[error("wrong credentials")]
+    WrongCredentials,
+    /// Too many wrong guesses; the next one is evaluated after this time.
+    #[error("too many wrong guesses")]
+    Wait(Duration),
+    /// Not a token at all.
+    #[error("not a token")]
+    MalformedToken,
+    /// Expired, forged, revoked, or of the other kind.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// A good token of an account that is gone.
+    #[error("the account is gone")]
+    AccountGone,
+    /// No such session of this account.
+    #[error("no such session")]
+    UnknownSession,
+    /// The actor is saturated or stopping.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The datastore failed.
+    #[error(transparent)]
+    Redis(#[from] RedisFailure),
+    /// Hashing or signing failed, which only a bug explains.
+    #[error("{0}")]
+    Crypto(String),
+}
+
+/// Failures of the password hasher.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// The pool is full or stopping.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The password is among the most common.
+    #[error("the password is a common one")]
+    Common,
+    /// argon2 failed, or a stored hash is malformed.
+    #[error("cannot hash: {0}")]
+    Failed(String),
+}
+
+impl From<HashError> for AuthError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Ask(error) => Self::Ask(error),
+            HashError::Common => Self::CommonPassword,
+            HashError::Failed(problem) => Self::Crypto(problem),
+        }
+    }
+}

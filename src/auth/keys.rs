@@ -1,0 +1,64 @@
+//! Every key of this domain.
+//!
+//! | key | type | what | life |
+//! |---|---|---|---|
+//! | `{user:<id>}:account` | HASH | credentials and identity | the account's; 60 s until its first session confirms it |
+//! | `{user:<id>}:sessions` | HASH | session id → JSON, at most `auth.max_sessions` | `auth.refresh_ttl_secs` after the last login or refresh |
+//! | `{email:<digest>}` | STRING | user id | the account's; 60 s while unconfirmed |
+//! | `{username:<digest>}` | STRING | user id | the account's; 60 s while unconfirmed |
+//! | `{guess:<who>}:account` | HASH | wrong passwords for an account | `auth.account_guesses.forget_secs` |
+//! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
+//! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |
+//! | `{guess-ip:<ip>}` | HASH | wrong passwords from an address | `auth.ip_guesses.forget_secs` |
+//!
+//! Addresses and names stand in keys as digests: key names reach logs and slow-logs.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest;
+
+use crate::redis::{Key, Keyspace};
+use crate::users::model::{Email, UserId, Username};
+
+/// How long a half-made account and its claims live. ms
+pub(super) const PENDING_MS: u64 = 60_000;
+/// How long an address counts as known after a login. Seconds
+pub(super) const KNOWN_SECS: u64 = 30 * 24 * 3600;
+
+pub(super) fn account(space: &Keyspace, id: &UserId) -> Key {
+    space.part("user", id.as_str(), "account")
+}
+
+pub(super) fn sessions(space: &Keyspace, id: &UserId) -> Key {
+    space.part("user", id.as_str(), "sessions")
+}
+
+pub(super) fn email(space: &Keyspace, email: &Email) -> Key {
+    space.root("email", &digest(email.key()))
+}
+
+pub(super) fn username(space: &Keyspace, username: &Username) -> Key {
+    space.root("username", &digest(&username.key()))
+}
+
+pub(super) fn account_guesses(space: &Keyspace, who: &str) -> Key {
+    space.part("guess", who, "account")
+}
+
+pub(super) fn account_guesses_from(space: &Keyspace, who: &str, ip: IpAddr) -> Key {
+    space.part("guess", who, &format!("from:{ip}"))
+}
+
+pub(super) fn known_address(space: &Keyspace, who: &str, ip: IpAddr) -> Key {
+    space.part("guess", who, &format!("known:{ip}"))
+}
+
+pub(super) fn ip_guesses(space: &Keyspace, ip: IpAddr) -> Key {
+    space.root("guess-ip", &ip.to_string())
+}
+
+/// 128 bits of SHA-256, as text.
+pub(super) fn digest(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    data_encoding::BASE64URL_NOPAD.encode(&digest.as_ref()[..16])
+}

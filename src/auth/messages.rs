@@ -1,0 +1,159 @@
+//! What the session manager and the password hasher can be asked.
+
+use actix::Message;
+
+use super::error::{AuthError, HashError};
+use super::model::{Account, Device, Password, Session, SessionId};
+use crate::users::model::{Email, UserId, Username};
+
+/// Tokens of a session, with the account they belong to.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Whose they are.
+    pub account: Account,
+    /// For every request.
+    pub access_token: String,
+    /// For the next pair.
+    pub refresh_token: String,
+    /// Life of the refresh token, in seconds.
+    pub refresh_ttl_secs: u64,
+}
+
+/// Make an account and open its first session.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SignedIn, AuthError>")]
+pub struct Register {
+    /// Must be free.
+    pub email: Email,
+    /// Must be free; made up when absent.
+    pub username: Option<Username>,
+    /// Must not be common.
+    pub password: Password,
+    /// Where from.
+    pub device: Device,
+}
+
+/// What identifies an account at login.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// Its e-mail address.
+    Email(Email),
+    /// Its username.
+    Username(Username),
+    /// Text that can be neither: as wrong as an unknown address, at the same cost.
+    Impossible(String),
+}
+
+/// Check a password and open a session.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SignedIn, AuthError>")]
+pub struct LogIn {
+    /// Whose.
+    pub identity: Identity,
+    /// As claimed.
+    pub password: Password,
+    /// Where from.
+    pub device: Device,
+}
+
+/// Check a password and end every session of the account.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct LogOutEverywhere {
+    /// Whose.
+    pub identity: Identity,
+    /// As claimed.
+    pub password: Password,
+    /// Where from.
+    pub device: Device,
+}
+
+/// Exchange a refresh token for the next pair.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<SignedIn, AuthError>")]
+pub struct Refresh {
+    /// The token presented.
+    pub token: String,
+}
+
+/// Say who an access token speaks for.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Caller, AuthError>")]
+pub struct Authenticate {
+    /// The token presented.
+    pub token: String,
+}
+
+/// Who is calling.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user_id: UserId,
+    /// The session of the token.
+    pub session_id: SessionId,
+}
+
+/// Which sessions of an account to end.
+#[derive(Debug, Clone)]
+pub enum Which {
+    /// This one; an error when there is none.
+    One(SessionId),
+    /// Every one.
+    All,
+    /// Every one but this.
+    AllBut(SessionId),
+}
+
+/// End sessions, and with them their tokens. The one way to do so.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct EndSessions {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which.
+    pub which: Which,
+}
+
+/// End the session that a refresh token belongs to.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct EndSessionOf {
+    /// The refresh token.
+    pub token: String,
+}
+
+/// List an account's live sessions, newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Session>, AuthError>")]
+pub struct ListSessions {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// Fetch an account.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Account, AuthError>")]
+pub struct FetchAccount {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// Hash a password for storage.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<String, HashError>")]
+pub struct HashPassword {
+    /// The password.
+    pub password: Password,
+    /// Whether to refuse one that is among the most common.
+    pub refuse_common: bool,
+}
+
+/// Compare a password with a stored hash.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, HashError>")]
+pub struct VerifyPassword {
+    /// The password.
+    pub password: Password,
+    /// In PHC string format; `None` costs the same time and never matches.
+    pub hash: Option<String>,
+}

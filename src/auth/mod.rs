@@ -1,0 +1,22 @@
+//! Accounts' credentials, sessions and tokens. The session manager.
+//!
+//! Owns: who may log in, which sessions live, what a token is worth. Its keys are in [`keys`], its messages
+//! in [`messages`]; [`extractor::AuthUser`] is how other domains ask who is calling.
+//!
+//! Invariants: an access token is worth something only while its session lives in Redis, so ending a session
+//! ends its tokens on the next request; a refresh token rotates, and one that comes back too late ends its
+//! session; every path that must end sessions sends [`messages::EndSessions`].
+
+pub mod actor;
+pub mod error;
+pub mod extractor;
+pub mod hasher;
+mod keys;
+pub mod messages;
+pub mod model;
+pub mod routes;
+mod store;
+pub mod tokens;
+
+pub use actor::SessionManager;
+pub use extractor::AuthUser;

@@ -1,0 +1,327 @@
+//! The session manager's only way to the datastore: one function per script.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use redis::cmd;
+use serde::Deserialize;
+
+use super::keys::{self, KNOWN_SECS, PENDING_MS};
+use super::model::{Account, Device, Session, SessionId};
+use super::tokens::RefreshToken;
+use crate::config::{AuthConfig, GuessConfig};
+use crate::redis::throttle::{self, Verdict};
+use crate::redis::{Key, Redis, RedisFailure, Script};
+use crate::script;
+use crate::users::model::{Email, UserId, Username};
+
+static CLAIM: Script = script!("auth/claim", 1);
+static CONFIRM_CLAIM: Script = script!("auth/confirm_claim", 1);
+static RELEASE_CLAIM: Script = script!("auth/release_claim", 1);
+static CREATE_ACCOUNT: Script = script!("auth/create_account", 1);
+static OPEN_SESSION: Script = script!("auth/open_session", 2);
+static CHECK_SESSION: Script = script!("auth/check_session", 2);
+static ROTATE_SESSION: Script = script!("auth/rotate_session", 2);
+static END_SESSIONS: Script = script!("auth/end_sessions", 2);
+
+/// Outcome of claiming a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    Claimed,
+    /// Somebody has it; `confirmed` unless it is about to lapse.
+    Taken {
+        holder: String,
+        confirmed: bool,
+    },
+}
+
+/// A unique name: an e-mail address or a username.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Name<'a> {
+    Email(&'a Email),
+    Username(&'a Username),
+}
+
+/// Outcome of opening a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    NoAccount,
+    Opened { issued_ms: i64, expires_ms: i64 },
+}
+
+/// Whether a session lives.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Liveness {
+    NoAccount,
+    NoSession,
+    Alive,
+}
+
+/// Outcome of exchanging a refresh token.
+#[derive(Debug)]
+pub(super) enum Rotation {
+    NoAccount,
+    NoSession,
+    /// The token that is current from now on, or was already.
+    Current(RefreshToken),
+    Reused,
+}
+
+/// An account with its password hash.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    pub(super) account: Account,
+    pub(super) password_hash: Option<String>,
+}
+
+/// A session as `lua/auth/open_session.lua` writes it.
+#[derive(Debug, Deserialize)]
+struct StoredSession {
+    exp: i64,
+    made: i64,
+    seen: i64,
+    ip: String,
+    ua: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct AuthStore {
+    redis: Redis,
+    max_sessions: u32,
+    refresh_ttl_ms: u64,
+    grace_ms: u64,
+}
+
+impl AuthStore {
+    pub(super) fn new(redis: Redis, config: &AuthConfig) -> Self {
+        Self {
+            redis,
+            max_sessions: config.max_sessions,
+            refresh_ttl_ms: config.refresh_ttl_secs * 1000,
+            grace_ms: config.refresh_grace_secs * 1000,
+        }
+    }
+
+    fn account_key(&self, id: &UserId) -> Key {
+        keys::account(self.redis.keyspace(), id)
+    }
+
+    fn sessions_key(&self, id: &UserId) -> Key {
+        keys::sessions(self.redis.keyspace(), id)
+    }
+
+    fn name_key(&self, name: Name<'_>) -> Key {
+        match name {
+            Name::Email(email) => keys::email(self.redis.keyspace(), email),
+            Name::Username(username) => keys::username(self.redis.keyspace(), username),
+        }
+    }
+
+    pub(super) async fn claim(&self, name: Name<'_>, id: &UserId) -> Result<Claim, RedisFailure> {
+        let key = self.name_key(name);
+        let call = CLAIM.keys([&key]).arg(id.as_str()).arg(PENDING_MS);
+        let reply: Vec<redis::Value> = call.run(&self.redis).await?;
+        if let [_claimed] = reply.as_slice() {
+            return Ok(Claim::Claimed);
+        }
+        let (_taken, holder, ttl_ms): (u8, String, i64) = CLAIM.read(redis::Value::Array(reply))?;
+        Ok(Claim::Taken { holder, confirmed: ttl_ms == -1 })
+    }
+
+    pub(super) async fn confirm_claim(&self, name: Name<'_>, id: &UserId) -> Result<bool, RedisFailure> {
+        CONFIRM_CLAIM.keys([&self.name_key(name)]).arg(id.as_str()).run(&self.redis).await
+    }
+
+    pub(super) async fn release_claim(&self, name: Name<'_>, id: &str) -> Result<bool, RedisFailure> {
+        RELEASE_CLAIM.keys([&self.name_key(name)]).arg(id).run(&self.redis).await
+    }
+
+    pub(super) async fn holder(&self, name: Name<'_>) -> Result<Option<UserId>, RedisFailure> {
+        let holder: Option<String> =
+            self.redis.command("GET claim", cmd("GET").arg(self.name_key(name))).await?;
+        Ok(holder.as_deref().and_then(UserId::parse))
+    }
+
+    pub(super) async fn create_account(
+        &self,
+        id: &UserId,
+        email: &Email,
+        username: &Username,
+        password_hash: &str,
+    ) -> Result<bool, RedisFailure> {
+        CREATE_ACCOUNT
+            .keys([&self.account_key(id)])
+            .arg(PENDING_MS)
+            .arg(&[
+                "email",
+                email.as_str(),
+                "username",
+                username.as_str(),
+                "password",
+                password_hash,
+                "via",
+                "EMAIL",
+            ])
+            .run(&self.redis)
+            .await
+    }
+
+    pub(super) async fn credentials(&self, id: &UserId) -> Result<Option<Credentials>, RedisFailure> {
+        let key = self.account_key(id);
+        let fields: HashMap<String, String> =
+            self.redis.command("HGETALL account", cmd("HGETALL").arg(&key)).await?;
+        Ok((!fields.is_empty()).then(|| credentials(id, fields)))
+    }
+
+    pub(super) async fn open_session(
+        &self,
+        id: &UserId,
+        session: &SessionId,
+        jti: &str,
+        device: &Device,
+        login: bool,
+    ) -> Result<Opened, RedisFailure> {
+        let call = OPEN_SESSION
+            .keys([&self.account_key(id), &self.sessions_key(id)])
+            .arg(&[session.as_str(), jti, &device.ip.to_string(), &device.user_agent])
+            .arg(self.refresh_ttl_ms)
+            .arg(self.max_sessions)
+            .arg(u8::from(login));
+        let reply: Vec<redis::Value> = call.run(&self.redis).await?;
+        if let [_no_account] = reply.as_slice() {
+            return Ok(Opened::NoAccount);
+        }
+        let (_opened, issued_ms, expires_ms): (u8, i64, i64) =
+            OPEN_SESSION.read(redis::Value::Array(reply))?;
+        Ok(Opened::Opened { issued_ms, expires_ms })
+    }
+
+    pub(super) async fn check_session(
+        &self,
+        id: &UserId,
+        session: &SessionId,
+    ) -> Result<Liveness, RedisFailure> {
+        let call = CHECK_SESSION.keys([&self.account_key(id), &self.sessions_key(id)]).arg(session.as_str());
+        let code: u8 = call.run(&self.redis).await?;
+        Ok(match code {
+            0 => Liveness::NoAccount,
+            1 => Liveness::NoSession,
+            _ => Liveness::Alive,
+        })
+    }
+
+    pub(super) async fn rotate_session(
+        &self,
+        presented: &RefreshToken,
+        jti: &str,
+    ) -> Result<Rotation, RedisFailure> {
+        let id = &presented.user_id;
+        let call = ROTATE_SESSION
+            .keys([&self.account_key(id), &self.sessions_key(id)])
+            .arg(presented.session_id.as_str())
+            .arg(presented.generation)
+            .arg(jti)
+            .arg(self.grace_ms)
+            .arg(self.refresh_ttl_ms);
+        let reply: Vec<redis::Value> = call.run(&self.redis).await?;
+        if let [code] = reply.as_slice() {
+            let (code,): (u8,) = ROTATE_SESSION.read(redis::Value::Array(vec![code.clone()]))?;
+            return Ok(match code {
+                0 => Rotation::NoAccount,
+                1 => Rotation::NoSession,
+                _ => Rotation::Reused,
+            });
+        }
+        let (_current, generation, jti, issued_ms, expires_ms): (u8, u64, String, i64, i64) =
+            ROTATE_SESSION.read(redis::Value::Array(reply))?;
+        let (user_id, session_id) = (id.clone(), presented.session_id.clone());
+        Ok(Rotation::Current(RefreshToken { user_id, session_id, generation, jti, issued_ms, expires_ms }))
+    }
+
+    /// Returns how many sessions ended.
+    pub(super) async fn end_sessions(
+        &self,
+        id: &UserId,
+        which: &str,
+        keep: &str,
+    ) -> Result<u32, RedisFailure> {
+        let call = END_SESSIONS.keys([&self.account_key(id), &self.sessions_key(id)]).arg(&[which, keep]);
+        let (ended, _left): (u32, u32) = call.run(&self.redis).await?;
+        Ok(ended)
+    }
+
+    /// Live sessions, newest first.
+    pub(super) async fn sessions(&self, id: &UserId) -> Result<Vec<Session>, RedisFailure> {
+        let key = self.sessions_key(id);
+        let stored: HashMap<String, String> =
+            self.redis.command("HGETALL sessions", cmd("HGETALL").arg(&key)).await?;
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        let mut sessions: Vec<Session> = stored
+            .into_iter()
+            .filter_map(|(id, json)| Some((id, serde_json::from_str::<StoredSession>(&json).ok()?)))
+            .filter(|(_, stored)| stored.exp > now_ms)
+            .map(|(id, stored)| Session {
+                id,
+                ip: stored.ip,
+                user_agent: stored.ua,
+                created_ms: stored.made,
+                seen_ms: stored.seen,
+            })
+            .collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.created_ms));
+        Ok(sessions)
+    }
+
+    pub(super) async fn begin_guess_from(
+        &self,
+        ip: IpAddr,
+        policy: GuessConfig,
+    ) -> Result<Verdict, RedisFailure> {
+        throttle::begin(&self.redis, &keys::ip_guesses(self.redis.keyspace(), ip), policy).await
+    }
+
+    pub(super) async fn forgive_guess_from(&self, ip: IpAddr) -> Result<(), RedisFailure> {
+        throttle::forgive(&self.redis, &keys::ip_guesses(self.redis.keyspace(), ip)).await
+    }
+
+    /// An address that has logged in to this account before has a count of its own, so that strangers who
+    /// guess cannot make its owner wait.
+    pub(super) async fn guess_key(&self, who: &str, ip: IpAddr) -> Result<Key, RedisFailure> {
+        let space = self.redis.keyspace();
+        let known: bool = self
+            .redis
+            .command("EXISTS known", cmd("EXISTS").arg(keys::known_address(space, who, ip)))
+            .await?;
+        Ok(if known { keys::account_guesses_from(space, who, ip) } else { keys::account_guesses(space, who) })
+    }
+
+    pub(super) async fn begin_guess(&self, key: &Key, policy: GuessConfig) -> Result<Verdict, RedisFailure> {
+        throttle::begin(&self.redis, key, policy).await
+    }
+
+    pub(super) async fn forgive_guess(&self, key: &Key) -> Result<(), RedisFailure> {
+        throttle::forgive(&self.redis, key).await
+    }
+
+    pub(super) async fn remember_address(&self, who: &str, ip: IpAddr) -> Result<(), RedisFailure> {
+        let key = keys::known_address(self.redis.keyspace(), who, ip);
+        self.redis.command("SET known", cmd("SET").arg(key).arg(1).arg("EX").arg(KNOWN_SECS)).await
+    }
+}
+
+fn credentials(id: &UserId, mut fields: HashMap<String, String>) -> Credentials {
+    let millis =
+        |fields: &HashMap<String, String>, name: &str| fields.get(name).and_then(|text| text.parse().ok());
+    let account = Account {
+        id: id.to_string(),
+        online: fields.get("online").is_some_and(|online| online == "1"),
+        seen_ms: millis(&fields, "seen").unwrap_or_default(),
+        created_ms: millis(&fields, "created").unwrap_or_default(),
+        login_ms: millis(&fields, "login").unwrap_or_default(),
+        email_verified_ms: millis(&fields, "verified"),
+        email: fields.remove("email").unwrap_or_default(),
+        username: fields.remove("username").unwrap_or_default(),
+        signed_up_using: fields.remove("via").unwrap_or_default(),
+    };
+    Credentials { account, password_hash: fields.remove("password") }
+}

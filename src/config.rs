@@ -1,0 +1,422 @@
+//! Typed settings, one struct per concern, read once at start.
+//!
+//! Owns the names of every setting and where they come from: `config/default.toml` (embedded), then the
+//! file given with `--config`, then `AYRENE__SECTION__KEY` in the environment. Invariant: a [`Config`] that
+//! exists has been checked, and its secrets print as `[REDACTED]`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ::config::{Environment, File, FileFormat};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+/// The commented defaults, as shipped in `config/default.toml`.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// Fewest bytes of `auth.jwt_secret`: the output size of HS256's hash (RFC 7518, 3.2).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file is missing or malformed, or a value has the wrong type.
+    #[error("cannot read the settings: {0}")]
+    Read(#[from] ::config::ConfigError),
+    /// A value is of the right type but makes no sense.
+    #[error("setting `{key}`: {problem}")]
+    Invalid {
+        /// Dotted name of the setting.
+        key: &'static str,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+/// Whether missing secrets may be made up on the spot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Everything has a default.
+    Development,
+    /// Secrets and the public URL must be given.
+    Production,
+}
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    /// Development or production.
+    pub profile: Profile,
+    /// Directory of everything that outlives the process.
+    pub data_dir: PathBuf,
+    /// The listening side.
+    pub server: ServerConfig,
+    /// The datastore.
+    pub redis: RedisConfig,
+    /// Back-pressure between handlers and actors.
+    pub actors: ActorConfig,
+    /// Accounts, passwords, tokens.
+    pub auth: AuthConfig,
+    /// Links.
+    pub shortener: ShortenerConfig,
+    /// Requests per client.
+    pub rate_limits: RateLimitConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServerConfig {
+    /// Address to listen on.
+    pub bind: SocketAddr,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// How the world reaches us; `None` until the bound address is known.
+    #[serde(deserialize_with = "empty_as_none")]
+    pub public_url: Option<Url>,
+    /// More names of ours.
+    #[serde(deserialize_with = "list")]
+    pub own_hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Browser origins allowed to use the refresh cookie.
+    #[serde(deserialize_with = "list")]
+    pub allowed_origins: Vec<String>,
+    /// Networks that may read `/metrics`.
+    #[serde(deserialize_with = "networks")]
+    pub metrics_allowed: Vec<IpNet>,
+    /// Connections per worker.
+    pub max_connections: usize,
+    /// Seconds for a request's head.
+    pub head_timeout_secs: u64,
+    /// Seconds for a request's body.
+    pub body_timeout_secs: u64,
+    /// Bytes of a JSON or form body.
+    pub max_body_bytes: usize,
+    /// Seconds an idle connection lives.
+    pub keep_alive_secs: u64,
+    /// Seconds that requests in flight get on shutdown.
+    pub shutdown_timeout_secs: u64,
+}
+
+impl ServerConfig {
+    /// Worker threads with 0 resolved to the number of cores.
+    pub fn worker_count(&self) -> usize {
+        if self.workers > 0 { self.workers } else { cores() }
+    }
+}
+
+/// When the embedded server's log reaches the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fsync {
+    /// Synced by us once a second.
+    EverySecond,
+    /// Synced by Redis before each answer.
+    Always,
+}
+
+/// `[redis]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RedisConfig {
+    /// `embedded` or a URL; secret because it may carry a password.
+    pub url: SecretString,
+    /// Binary to embed; empty searches `PATH`.
+    pub server_bin: String,
+    /// Durability of the embedded server.
+    pub fsync: Fsync,
+    /// Put before every key.
+    pub key_prefix: String,
+    /// Milliseconds for a reply.
+    pub response_timeout_ms: u64,
+    /// Milliseconds for a connection.
+    pub connect_timeout_ms: u64,
+}
+
+impl RedisConfig {
+    /// Whether we run the datastore ourselves.
+    pub fn is_embedded(&self) -> bool {
+        self.url.expose_secret() == "embedded"
+    }
+}
+
+/// `[actors]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ActorConfig {
+    /// Messages under way per actor.
+    pub max_in_flight: usize,
+    /// Milliseconds for an answer.
+    pub timeout_ms: u64,
+}
+
+/// `[auth]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuthConfig {
+    /// HS256 secret; empty means generated.
+    pub jwt_secret: SecretString,
+    /// The tokens' `iss`.
+    pub issuer: String,
+    /// Life of an access token.
+    pub access_ttl_secs: u64,
+    /// Life of a refresh token and of an unused session.
+    pub refresh_ttl_secs: u64,
+    /// Reuse window of the previous refresh token.
+    pub refresh_grace_secs: u64,
+    /// Sessions per account.
+    pub max_sessions: u32,
+    /// argon2id memory.
+    pub argon2_memory_kib: u32,
+    /// argon2id passes.
+    pub argon2_iterations: u32,
+    /// Hashing threads; 0 means half of the cores.
+    pub hash_threads: usize,
+    /// Passwords that may wait for a hashing thread.
+    pub hash_queue: usize,
+    /// Seconds for a hash, waiting included.
+    pub hash_timeout_secs: u64,
+    /// Growing waits per account.
+    pub account_guesses: GuessConfig,
+    /// Growing waits per IP.
+    pub ip_guesses: GuessConfig,
+}
+
+impl AuthConfig {
+    /// Hashing threads with 0 resolved.
+    pub fn hash_thread_count(&self) -> usize {
+        if self.hash_threads > 0 { self.hash_threads } else { (cores() / 2).max(1) }
+    }
+}
+
+/// A growing wait after wrong guesses.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct GuessConfig {
+    /// Guesses that cost nothing.
+    pub free: u32,
+    /// Wait after the first guess beyond those; it doubles from there.
+    pub first_wait_secs: u32,
+    /// Longest wait.
+    pub max_wait_secs: u32,
+    /// Quiet time after which all is forgotten.
+    pub forget_secs: u32,
+}
+
+/// `[shortener]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ShortenerConfig {
+    /// Characters of a generated code.
+    pub code_length: usize,
+    /// Newest events kept per link.
+    pub events_per_link: u32,
+    /// Days an event stream lives after its last event.
+    pub events_ttl_days: u32,
+    /// Keep whole IPs in events.
+    pub full_ips: bool,
+    /// Links per account.
+    pub max_links_per_user: u32,
+    /// Days that a deleted code stays reserved for its owner.
+    pub deleted_hold_days: u32,
+    /// Growing waits per link and IP.
+    pub visitor_guesses: GuessConfig,
+    /// Growing waits per link.
+    pub link_guesses: GuessConfig,
+}
+
+/// One rate limit.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Quota {
+    /// Size of the burst.
+    pub requests: u32,
+    /// Seconds over which it refills.
+    pub per_secs: u32,
+}
+
+/// `[rate_limits]`; the fields are the actions of [`crate::http::rate_limit::LimitedAction`].
+#[derive(Debug, Clone, Deserialize)]
+pub struct RateLimitConfig {
+    /// Off: nothing is limited.
+    pub enabled: bool,
+    /// Short links followed.
+    pub redirect: Quota,
+    /// Protected links tried.
+    pub unlock: Quota,
+    /// Links made by guests.
+    pub shorten_guest: Quota,
+    /// Links made by users.
+    pub shorten: Quota,
+    /// Accounts made.
+    pub register: Quota,
+    /// Logins.
+    pub login: Quota,
+    /// Token refreshes.
+    pub refresh: Quota,
+    /// Authenticated calls by IP.
+    pub api: Quota,
+    /// Authenticated calls by user.
+    pub user: Quota,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LogConfig {
+    /// Level or tracing directives.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// Settings, and the names in file or environment that mean nothing.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Dotted names that no setting has, most likely misspelt.
+    pub unknown: Vec<String>,
+}
+
+/// Reads the defaults, `file` if given, and the environment.
+pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
+    let mut builder = ::config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    if let Some(path) = file {
+        builder = builder.add_source(File::from(path).format(FileFormat::Toml).required(true));
+    }
+    let environment =
+        Environment::with_prefix("AYRENE").prefix_separator("__").separator("__").ignore_empty(true);
+    let merged = builder.add_source(environment).build()?;
+    let mut unknown = Vec::new();
+    let config: Config = serde_ignored::deserialize(merged, |path| unknown.push(path.to_string()))?;
+    config.check()?;
+    Ok(Loaded { config, unknown })
+}
+
+impl Config {
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
+        let secret = self.auth.jwt_secret.expose_secret();
+        if !secret.is_empty() && secret.len() < MIN_SECRET_BYTES {
+            return refuse(
+                "auth.jwt_secret",
+                "must be 32 bytes or longer; make one with `openssl rand -hex 32`",
+            );
+        }
+        if let Some(url) = &self.server.public_url {
+            if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+                return refuse(
+                    "server.public_url",
+                    "must be an http or https URL, such as https://links.example.com",
+                );
+            }
+            if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+                return refuse("server.public_url", "must have no path: codes stand right behind the host");
+            }
+        }
+        if self.profile == Profile::Production {
+            if secret.is_empty() {
+                return refuse(
+                    "auth.jwt_secret",
+                    "is needed in production; make one with `openssl rand -hex 32`",
+                );
+            }
+            if self.server.public_url.as_ref().is_none_or(|url| url.scheme() != "https") {
+                return refuse("server.public_url", "must be given in production, and be https");
+            }
+        }
+        if self.redis.key_prefix.contains(['{', '}']) {
+            return refuse("redis.key_prefix", "must not contain braces: they mark the hash tag");
+        }
+        if !(4..=32).contains(&self.shortener.code_length) {
+            return refuse("shortener.code_length", "must be from 4 to 32");
+        }
+        if self.auth.max_sessions == 0 || self.actors.max_in_flight == 0 || self.server.max_body_bytes == 0 {
+            return refuse(
+                "auth.max_sessions, actors.max_in_flight, server.max_body_bytes",
+                "must be 1 or more",
+            );
+        }
+        argon2::Params::new(self.auth.argon2_memory_kib, self.auth.argon2_iterations, 1, None).map_err(
+            |error| ConfigError::Invalid {
+                key: "auth.argon2_memory_kib, auth.argon2_iterations",
+                problem: error.to_string(),
+            },
+        )?;
+        self.rate_limits.check()
+    }
+}
+
+impl RateLimitConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let all = [
+            ("rate_limits.redirect", self.redirect),
+            ("rate_limits.unlock", self.unlock),
+            ("rate_limits.shorten_guest", self.shorten_guest),
+            ("rate_limits.shorten", self.shorten),
+            ("rate_limits.register", self.register),
+            ("rate_limits.login", self.login),
+            ("rate_limits.refresh", self.refresh),
+            ("rate_limits.api", self.api),
+            ("rate_limits.user", self.user),
+        ];
+        match all.into_iter().find(|(_, quota)| quota.requests == 0 || quota.per_secs == 0) {
+            Some((key, _)) => Err(ConfigError::Invalid {
+                key,
+                problem: "requests and per_secs must be 1 or more".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListOrText {
+    List(Vec<String>),
+    Text(String),
+}
+
+/// A list in a file; comma-separated text in the environment.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let items = match ListOrText::deserialize(deserializer)? {
+        ListOrText::List(items) => items,
+        ListOrText::Text(text) => text.split(',').map(str::to_owned).collect(),
+    };
+    Ok(items.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    list(deserializer)?
+        .iter()
+        .map(|text| {
+            text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from)).map_err(
+                |_| serde::de::Error::custom(format!("`{text}` is neither an IP address nor a CIDR range")),
+            )
+        })
+        .collect()
+}
+
+fn empty_as_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Url::parse(&text)
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}` is not a URL: {error}")))
+}

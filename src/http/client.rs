@@ -1,0 +1,140 @@
+//! Whose request it is: address, user agent, where it comes from.
+//!
+//! Invariant: an address is believed only as far as the proxies in front are ours. The client is the socket's
+//! peer or, when that is a trusted proxy, the right-most `X-Forwarded-For` entry that is not one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+/// Longest user agent that is kept, in characters.
+const MAX_USER_AGENT: usize = 256;
+
+/// Proxies whose `X-Forwarded-For` is believed.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(pub Vec<IpNet>);
+
+impl TrustedProxies {
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client behind `peer`, by the forwarding headers of `request`.
+    fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.contains(peer) {
+            return peer;
+        }
+        let name = HeaderName::from_static("x-forwarded-for");
+        let entries: Vec<&str> = headers
+            .get_all(name)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        let mut client = peer;
+        for entry in entries.iter().rev() {
+            // What a trusted proxy wrote is an address; anything else was forged further left.
+            let Some(address) = parse_forwarded(entry.trim()) else { break };
+            client = address;
+            if !self.contains(address) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+/// `1.2.3.4`, `1.2.3.4:5678`, `::1`, `[::1]` or `[::1]:5678`.
+fn parse_forwarded(entry: &str) -> Option<IpAddr> {
+    let address = entry
+        .parse::<IpAddr>()
+        .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
+        .or_else(|_| entry.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>());
+    address.ok().map(canonical)
+}
+
+/// An IPv4 address in IPv6 clothes (`::ffff:1.2.3.4`) is the IPv4 address.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The client's address.
+pub fn ip(request: &HttpRequest) -> IpAddr {
+    let peer =
+        request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| canonical(address.ip()));
+    match request.app_data::<actix_web::web::Data<TrustedProxies>>() {
+        Some(proxies) => proxies.client_of(peer, request.headers()),
+        None => peer,
+    }
+}
+
+/// The network that limits and throttles count by: an IPv4 address, an IPv6 /64 (one household).
+pub fn limit_key(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+/// The user agent, without control characters, cut to a bounded length; empty when there is none.
+pub fn user_agent(request: &HttpRequest) -> String {
+    let raw =
+        request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    raw.map_or_else(String::new, |raw| raw.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect())
+}
+
+/// A header as text, when it is text.
+pub fn header<'r>(request: &'r HttpRequest, name: &'static str) -> Option<&'r str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether the client wants a page rather than data.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|accept| {
+        let accept = accept.to_str().unwrap_or("");
+        accept.contains("text/html") || accept.contains("application/xhtml+xml")
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    fn resolved(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
+        let proxies = TrustedProxies(trusted.iter().map(|network| network.parse().unwrap()).collect());
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(value).unwrap());
+        }
+        proxies.client_of(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn without_a_trusted_proxy_the_header_means_nothing() {
+        assert_eq!(resolved(&[], "9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
+        assert_eq!(resolved(&["10.0.0.0/8"], "9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_entry_is_the_client() {
+        assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.2"]), "1.1.1.1");
+        assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &["6.6.6.6", "1.1.1.1", "10.0.0.2"]), "1.1.1.1");
+        assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &["::ffff:1.2.3.4"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn garbage_ends_the_walk_at_the_last_trusted_hop() {
+        assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &["1.1.1.1, nonsense, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn limits_count_ipv6_by_household() {
+        assert_eq!(limit_key("203.0.113.77".parse().unwrap()).to_string(), "203.0.113.77");
+        assert_eq!(limit_key("2001:db8:aaaa:bbbb:1::1".parse().unwrap()).to_string(), "2001:db8:aaaa:bbbb::");
+    }
+}

@@ -1,0 +1,173 @@
+//! What happens to every request, once, on the way in and out.
+//!
+//! Owns request ids, the access log, request metrics, security headers and the rendering of failures.
+//! Invariant: no answer leaves without a request id, `nosniff` and a frame ban, and no failure in a shape that
+//! its surface does not know.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use tracing::Instrument;
+
+use super::envelope::{Surface, links_failure, social_failure};
+use super::error::ApiError;
+use super::{client, pages, rate_limit};
+
+/// The route of short links.
+pub const SHORT_LINK: &str = "/{code}";
+
+/// What an answer that is not a page may load: nothing.
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The vendored Swagger UI brings its scripts along and styles itself inline.
+const DOCS_POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Marks a response of 400 or more whose body is already what the client should see (a page with a form).
+#[derive(Debug, Clone, Copy)]
+pub struct Rendered;
+
+/// The id of the current request, in its extensions.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// The middleware.
+pub async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = Instant::now();
+    let id = next_request_id();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let response = if may_be_short_link(request.request()) {
+        next.call(request).await?
+    } else {
+        let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
+        next.call(request).instrument(span).await?
+    };
+    let mut response = response.map_into_boxed_body();
+    if response.status().as_u16() >= 400 {
+        response = rendered(response);
+    }
+    let request = response.request().clone();
+    let route = request.match_pattern().map_or(Cow::Borrowed("none"), Cow::Owned);
+    write_headers(&request, response.headers_mut(), &id, &route);
+    observe(&request, response.status(), started, &id, route);
+    Ok(response)
+}
+
+/// Unique within this process and, by its random start, in all likelihood everywhere.
+fn next_request_id() -> String {
+    static PROCESS: LazyLock<String> = LazyLock::new(|| nanoid::nanoid!(8));
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{:x}", *PROCESS, COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The requests whose every microsecond counts go without a span: their log lines carry the id themselves.
+fn may_be_short_link(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD) && !request.path()[1..].contains(['/', '.'])
+}
+
+fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    if response.response().extensions().get::<Rendered>().is_some() {
+        return response;
+    }
+    let known = response.response().extensions().get::<ApiError>().cloned();
+    let error = known.unwrap_or_else(|| ApiError::of_status(response.status()));
+    let (request, before) = response.into_parts();
+    let mut after = render(&request, &error);
+    if let Some(allow) = before.headers().get(header::ALLOW) {
+        after.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    ServiceResponse::new(request, after)
+}
+
+fn render(request: &HttpRequest, error: &ApiError) -> HttpResponse {
+    let mut builder = HttpResponse::build(error.status);
+    if let Some(secs) = error.retry_after_secs {
+        builder.insert_header((header::RETRY_AFTER, secs.to_string()));
+    }
+    if error.asks_for_token {
+        builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+    }
+    match Surface::of(request.path()) {
+        Surface::Links => builder.json(links_failure(error)),
+        Surface::Social => builder.json(social_failure(error)),
+        Surface::Page if client::wants_page(request.headers()) => pages::failure(builder, error),
+        Surface::Page => builder.json(links_failure(error)),
+    }
+}
+
+fn write_headers(request: &HttpRequest, headers: &mut HeaderMap, id: &str, route: &str) {
+    let put = |headers: &mut HeaderMap, name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    rate_limit::write_headers(request, headers);
+    put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(headers, header::X_FRAME_OPTIONS, "DENY");
+    put(
+        headers,
+        header::CONTENT_SECURITY_POLICY,
+        if route.starts_with("/docs") { DOCS_POLICY } else { DATA_POLICY },
+    );
+    if route != SHORT_LINK {
+        // A redirect keeps the browser's own policy: the target may know where its visitor came from.
+        put(headers, header::REFERRER_POLICY, "no-referrer");
+    }
+    if Surface::of(request.path()) != Surface::Page {
+        put(headers, header::CACHE_CONTROL, "no-store");
+    }
+}
+
+fn observe(request: &HttpRequest, status: StatusCode, started: Instant, id: &str, route: Cow<'static, str>) {
+    let elapsed = started.elapsed();
+    let redirect = route == SHORT_LINK;
+    let code = status_label(status);
+    metrics::counter!("ayrene_http_requests_total", "route" => route.clone(), "status" => code).increment(1);
+    metrics::histogram!("ayrene_http_request_seconds", "route" => route).record(elapsed);
+    let micros = elapsed.as_micros() as u64;
+    if redirect {
+        tracing::debug!(id, path = request.path(), status = status.as_u16(), micros, "redirect");
+    } else {
+        let (method, path, ip) = (request.method().as_str(), request.path(), client::ip(request));
+        tracing::info!(id, method, path, status = status.as_u16(), micros, %ip, "request");
+    }
+}
+
+/// The status as a metric label, without an allocation.
+fn status_label(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200 => "200",
+        201 => "201",
+        302 => "302",
+        303 => "303",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        409 => "409",
+        413 => "413",
+        429 => "429",
+        500 => "500",
+        503 => "503",
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,23 @@
+//! Shared HTTP; knows no domain.
+//!
+//! - [`error`]: the one error type of both surfaces, [`envelope`]: how answers and errors look on each.
+//! - [`edge`]: what happens to every request: id, log line, metrics, security headers, rendering of errors.
+//! - [`body`]: bounded reading of JSON and forms, [`client`]: whose request it is.
+//! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.
+//! - [`health`]: liveness, readiness, metrics. [`pages`]: what a browser sees.
+//!
+//! Invariant: every answer with a status of 400 or more is rendered by [`edge`] from an [`error::ApiError`], so
+//! no failure can leave in another shape.
+
+pub mod body;
+pub mod client;
+pub mod edge;
+pub mod envelope;
+pub mod error;
+pub mod health;
+pub mod pages;
+pub mod rate_limit;
+pub mod router;
+
+pub use body::JsonBody;
+pub use error::{ApiError, FieldError};

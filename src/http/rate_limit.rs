@@ -1,0 +1,224 @@
+//! Limits on requests, per IP address and per user.
+//!
+//! Owns every limit: an action is one variant of [`LimitedAction`], its quota one key of `[rate_limits]`.
+//! Counting is by governor (GCRA), in this process. Invariant: a request over a limit has no effect but its 429.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest, web};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+
+use super::client;
+use super::error::ApiError;
+use crate::config::{Quota, RateLimitConfig};
+
+/// How often counters that are full again are dropped.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Everything that is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitedAction {
+    /// Following a short link.
+    Redirect,
+    /// Trying to open a protected link.
+    Unlock,
+    /// Making a link without an account.
+    ShortenGuest,
+    /// Making a link with an account.
+    Shorten,
+    /// Making an account.
+    Register,
+    /// Logging in.
+    Login,
+    /// Refreshing tokens.
+    Refresh,
+    /// Any authenticated call, by address.
+    Api,
+    /// Any authenticated call, by user.
+    User,
+}
+
+impl LimitedAction {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 9] = [
+        Self::Redirect,
+        Self::Unlock,
+        Self::ShortenGuest,
+        Self::Shorten,
+        Self::Register,
+        Self::Login,
+        Self::Refresh,
+        Self::Api,
+        Self::User,
+    ];
+
+    /// Its key in `[rate_limits]` and its name in the headers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Unlock => "unlock",
+            Self::ShortenGuest => "shorten_guest",
+            Self::Shorten => "shorten",
+            Self::Register => "register",
+            Self::Login => "login",
+            Self::Refresh => "refresh",
+            Self::Api => "api",
+            Self::User => "user",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Redirect => "Too many links followed from this address, slow down",
+            Self::Unlock => "Too many tries on protected links from this address, slow down",
+            Self::ShortenGuest => "Too many links made without an account, log in for more or slow down",
+            Self::Shorten => "Too many links made, slow down",
+            Self::Register => "Too many accounts made from this address, try again later",
+            Self::Login => "Too many logins from this address, slow down",
+            Self::Refresh => "Too many token refreshes from this address, slow down",
+            Self::Api | Self::User => "Too many requests, slow down",
+        }
+    }
+
+    const fn quota(self, config: &RateLimitConfig) -> Quota {
+        match self {
+            Self::Redirect => config.redirect,
+            Self::Unlock => config.unlock,
+            Self::ShortenGuest => config.shorten_guest,
+            Self::Shorten => config.shorten,
+            Self::Register => config.register,
+            Self::Login => config.login,
+            Self::Refresh => config.refresh,
+            Self::Api => config.api,
+            Self::User => config.user,
+        }
+    }
+}
+
+/// Who is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    Address(IpAddr),
+    User(String),
+}
+
+type Keyed =
+    governor::RateLimiter<Subject, DashMapStateStore<Subject>, DefaultClock, StateInformationMiddleware>;
+
+#[derive(Debug)]
+struct Limit {
+    quota: Quota,
+    limiter: Keyed,
+}
+
+/// What a limit said, for the response's headers.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    action: LimitedAction,
+    quota: Quota,
+    remaining: u32,
+    reset_secs: u64,
+}
+
+/// All limits of this process.
+#[derive(Debug)]
+pub struct RateLimits {
+    limits: Vec<Limit>,
+    clock: DefaultClock,
+}
+
+impl RateLimits {
+    /// Limits as configured; none when they are off.
+    pub fn new(config: &RateLimitConfig) -> Self {
+        let limits = if config.enabled {
+            LimitedAction::ALL.iter().map(|action| Limit::new(action.quota(config))).collect()
+        } else {
+            Vec::new()
+        };
+        Self { limits, clock: DefaultClock::default() }
+    }
+
+    /// Drops the counters of those who have been quiet, for as long as the current thread's runtime lives.
+    pub fn sweep_forever(limits: web::Data<Self>) {
+        actix::spawn(async move {
+            loop {
+                actix::clock::sleep(SWEEP_EVERY).await;
+                for limit in &limits.limits {
+                    limit.limiter.retain_recent();
+                    limit.limiter.shrink_to_fit();
+                }
+            }
+        });
+    }
+
+    fn count(&self, request: &HttpRequest, action: LimitedAction, subject: Subject) -> Result<(), ApiError> {
+        let Some(Limit { quota, limiter }) = self.limits.get(action as usize) else { return Ok(()) };
+        let standing = |remaining: u32| {
+            let missing = u64::from(quota.requests.saturating_sub(remaining)) * u64::from(quota.per_secs);
+            Standing {
+                action,
+                quota: *quota,
+                remaining,
+                reset_secs: missing.div_ceil(u64::from(quota.requests)),
+            }
+        };
+        match limiter.check_key(&subject) {
+            Ok(snapshot) => {
+                request.extensions_mut().insert(standing(snapshot.remaining_burst_capacity()));
+                Ok(())
+            }
+            Err(not_until) => {
+                request.extensions_mut().insert(standing(0));
+                metrics::counter!("ayrene_rate_limited_total", "action" => action.name()).increment(1);
+                let wait = not_until.wait_time_from(self.clock.now());
+                Err(ApiError::too_many(action.message(), wait.as_millis().div_ceil(1000) as u64))
+            }
+        }
+    }
+}
+
+impl Limit {
+    fn new(quota: Quota) -> Self {
+        let requests = NonZeroU32::new(quota.requests).unwrap_or(NonZeroU32::MIN);
+        let period = Duration::from_secs(u64::from(quota.per_secs)) / requests.get();
+        let governed = governor::Quota::with_period(period.max(Duration::from_nanos(1)))
+            .unwrap_or_else(|| governor::Quota::per_second(requests))
+            .allow_burst(requests);
+        Self { quota, limiter: governor::RateLimiter::dashmap(governed).with_middleware() }
+    }
+}
+
+/// Counts `request` against its client's address; an error when that was one too many.
+pub fn by_address(request: &HttpRequest, action: LimitedAction) -> Result<(), ApiError> {
+    let subject = || Subject::Address(client::limit_key(client::ip(request)));
+    match request.app_data::<web::Data<RateLimits>>() {
+        Some(limits) => limits.count(request, action, subject()),
+        None => Ok(()),
+    }
+}
+
+/// Counts `request` against the user `user_id`; an error when that was one too many.
+pub fn by_user(request: &HttpRequest, action: LimitedAction, user_id: &str) -> Result<(), ApiError> {
+    match request.app_data::<web::Data<RateLimits>>() {
+        Some(limits) => limits.count(request, action, Subject::User(user_id.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Puts the last limit's standing into the answer (draft-ietf-httpapi-ratelimit-headers-10).
+pub fn write_headers(request: &HttpRequest, headers: &mut HeaderMap) {
+    let Some(standing) = request.extensions().get::<Standing>().copied() else { return };
+    let Standing { action, quota, remaining, reset_secs } = standing;
+    let policy = format!("\"{}\";q={};w={}", action.name(), quota.requests, quota.per_secs);
+    let limit = format!("\"{}\";r={remaining};t={reset_secs}", action.name());
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}

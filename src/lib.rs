@@ -1,0 +1,25 @@
+//! ayrene: an actor-based server on Redis. One set of accounts, two HTTP surfaces: a URL shortener and a social
+//! service.
+//!
+//! # Layout
+//!
+//! - [`app`] puts everything together and runs it; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
+//! - [`http`], [`actor`] and [`redis`] are shared plumbing and know no domain.
+//! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`shortener`] (links and clicks).
+//! - [`openapi`] describes all routes.
+//!
+//! A domain folder has the same files everywhere: `mod.rs` says what it owns, `model.rs` parses, `messages.rs`
+//! is what its actor can be asked, `actor.rs` answers, `store.rs` alone speaks to Redis, `keys.rs` lists every
+//! key, `routes` is its HTTP, `error.rs` what can go wrong. ARCHITECTURE.md has the rules.
+
+pub mod actor;
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod data_dir;
+pub mod http;
+pub mod openapi;
+pub mod redis;
+pub mod shortener;
+pub mod telemetry;
+pub mod users;

@@ -1,0 +1,20 @@
+//! Shared datastore plumbing; knows no domain.
+//!
+//! - [`connection`]: the shared connection a worker sends everything over, and what its failures mean.
+//! - [`key`]: key names, hash tags and cluster slots.
+//! - [`script`]: Lua scripts by name, with their number of keys.
+//! - [`throttle`]: growing waits after wrong guesses.
+//! - [`embedded`]: the `redis-server` we run ourselves when no other is configured.
+//!
+//! Invariant: all keys of one script call share a hash tag, so the same code runs on one server and on a
+//! cluster; debug builds check it on every call.
+
+pub mod connection;
+pub mod embedded;
+pub mod key;
+pub mod script;
+pub mod throttle;
+
+pub use connection::{Redis, RedisFailure};
+pub use key::{Key, Keyspace};
+pub use script::Script;

@@ -1,0 +1,368 @@
+//! The shortener: one per worker, all state in Redis.
+//!
+//! Each message is handled in a future of its own; what must be atomic is a script.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+
+use super::error::ShortenerError;
+use super::messages::{
+    DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks, Shorten, Unlock, UpdateLink, Visit,
+    Visited,
+};
+use super::model::{Link, Protection, ReservedWords, ShortCode};
+use super::store::{Attempt, Changes, Claimed, Followed, Guard, LinkStore, Settled, Updated};
+use super::target::{LongUrl, OwnHosts};
+use super::visitor::{AgentClasses, Visitor, referrer_host};
+use crate::actor::Ask;
+use crate::auth::error::HashError;
+use crate::auth::messages::{HashPassword, VerifyPassword};
+use crate::auth::model::Password;
+use crate::config::{GuessConfig, ShortenerConfig};
+use crate::redis::Redis;
+use crate::redis::throttle::Verdict;
+use crate::users::model::UserId;
+
+/// Random codes tried before giving up; with 56^7 of them the second is never needed.
+const CODE_TRIES: usize = 8;
+/// How often an unlock starts over because the link changed under it.
+const UNLOCK_TRIES: usize = 3;
+/// Newest links that a search looks through, and how many it fetches at once.
+const SEARCH_DEPTH: u64 = 10_000;
+const SEARCH_CHUNK: u64 = 500;
+
+/// Owns links and their clicks.
+#[derive(Debug)]
+pub struct Shortener {
+    links: Rc<Links>,
+}
+
+/// What a code must not be and a target must not be.
+#[derive(Debug, Clone)]
+pub struct OwnPlaces {
+    /// Words that are served.
+    pub reserved: Arc<ReservedWords>,
+    /// Hosts that lead here.
+    pub hosts: Arc<OwnHosts>,
+}
+
+#[derive(Debug)]
+struct Links {
+    store: LinkStore,
+    places: OwnPlaces,
+    hash: Ask<HashPassword>,
+    verify: Ask<VerifyPassword>,
+    agents: RefCell<AgentClasses>,
+    code_length: usize,
+    full_ips: bool,
+    visitor_guesses: GuessConfig,
+    link_guesses: GuessConfig,
+}
+
+impl Shortener {
+    /// A shortener on this worker's connection.
+    pub fn new(
+        redis: Redis,
+        places: OwnPlaces,
+        hash: Ask<HashPassword>,
+        verify: Ask<VerifyPassword>,
+        config: &ShortenerConfig,
+    ) -> Self {
+        let links = Links {
+            store: LinkStore::new(redis, config),
+            places,
+            hash,
+            verify,
+            agents: RefCell::default(),
+            code_length: config.code_length,
+            full_ips: config.full_ips,
+            visitor_guesses: config.visitor_guesses,
+            link_guesses: config.link_guesses,
+        };
+        Self { links: Rc::new(links) }
+    }
+}
+
+impl Actor for Shortener {
+    type Context = Context<Self>;
+}
+
+/// Lets the actor answer `$message` with the method of that name.
+macro_rules! handle {
+    ($message:ty, $method:ident) => {
+        impl Handler<$message> for Shortener {
+            type Result = ResponseFuture<<$message as Message>::Result>;
+
+            fn handle(&mut self, message: $message, _: &mut Self::Context) -> Self::Result {
+                let links = self.links.clone();
+                Box::pin(async move { links.$method(message).await })
+            }
+        }
+    };
+}
+
+handle!(Shorten, shorten);
+handle!(Visit, visit);
+handle!(Unlock, unlock);
+handle!(FetchLink, fetch);
+handle!(ListLinks, list);
+handle!(UpdateLink, update);
+handle!(DeleteLink, delete);
+handle!(FetchStats, stats);
+
+impl Links {
+    async fn shorten(&self, message: Shorten) -> Result<Link, ShortenerError> {
+        let long_url = self.target("longUrl", &message.long_url, message.seen_as.as_deref())?;
+        if message.alias.as_ref().is_some_and(|alias| self.places.reserved.contains(alias)) {
+            return Err(ShortenerError::Invalid {
+                field: "customAlias",
+                problem: "is a reserved word; choose another",
+            });
+        }
+        let mut fields: Changes = vec![("u", long_url.as_str().to_owned())];
+        if let Some(password) = message.password {
+            fields.push(("m", Protection::Password.as_str().to_owned()));
+            fields.push(("h", self.hashed(password).await?));
+        }
+        fields.extend(message.sfw.map(|sfw| ("s", flag(sfw))));
+        fields.extend(message.analytics.then(|| ("a", flag(true))));
+        fields.extend(message.email_notifications.then(|| ("e", flag(true))));
+
+        let owner = message.owner.as_ref();
+        let code = match message.alias {
+            Some(alias) => self
+                .place(&alias, owner, &fields)
+                .await?
+                .then_some(alias)
+                .ok_or(ShortenerError::AliasTaken)?,
+            None => self.place_anywhere(owner, &fields).await?,
+        };
+        let kind = if owner.is_some() { "user" } else { "guest" };
+        metrics::counter!("ayrene_links_created_total", "maker" => kind).increment(1);
+        Ok(Link {
+            code: code.to_string(),
+            long_url: message.long_url,
+            protection: if fields.iter().any(|(field, _)| *field == "m") {
+                Protection::Password
+            } else {
+                Protection::None
+            },
+            sfw: message.sfw,
+            analytics: message.analytics,
+            email_notifications: message.email_notifications,
+            reached: 0,
+            refused: 0,
+            created_ms: chrono::Utc::now().timestamp_millis(),
+            updated_ms: chrono::Utc::now().timestamp_millis(),
+        })
+    }
+
+    async fn place_anywhere(
+        &self,
+        owner: Option<&UserId>,
+        fields: &Changes,
+    ) -> Result<ShortCode, ShortenerError> {
+        for _ in 0..CODE_TRIES {
+            let code = ShortCode::generate(self.code_length, &self.places.reserved);
+            if self.place(&code, owner, fields).await? {
+                return Ok(code);
+            }
+        }
+        Err(ShortenerError::Contended)
+    }
+
+    /// Makes the link if the code is free. The index lives in the owner's slot and comes first: a crash in
+    /// between leaves an entry that leads to no link of theirs, which lists skip, and never a hidden link.
+    async fn place(
+        &self,
+        code: &ShortCode,
+        owner: Option<&UserId>,
+        fields: &Changes,
+    ) -> Result<bool, ShortenerError> {
+        if let Some(owner) = owner
+            && !self.store.index(owner, code).await?
+        {
+            return Err(ShortenerError::TooManyLinks);
+        }
+        match (self.store.claim(code, owner, fields).await?, owner) {
+            (Claimed::Made, _) => Ok(true),
+            (Claimed::TakenByOther, Some(owner)) => {
+                self.store.unindex(owner, code).await?;
+                Ok(false)
+            }
+            (Claimed::TakenByOther | Claimed::TakenBySelf, _) => Ok(false),
+        }
+    }
+
+    async fn visit(&self, message: Visit) -> Result<Visited, ShortenerError> {
+        let attempt = self.attempt(message.visitor);
+        match self.store.visit(&message.code, &attempt).await? {
+            Followed::Missing => Err(ShortenerError::NotFound),
+            Followed::Open(url) => Ok(Visited::Open(url)),
+            Followed::Protected(protection) => Ok(Visited::Protected(protection)),
+        }
+    }
+
+    /// Compares outside of Redis, then settles in one step that holds only if the password is still the one
+    /// compared with.
+    async fn unlock(&self, message: Unlock) -> Result<String, ShortenerError> {
+        let Unlock { code, password, visitor } = message;
+        let network = visitor.network;
+        let attempt = self.attempt(visitor);
+        for _ in 0..UNLOCK_TRIES {
+            let hash = match self.store.guard(&code).await? {
+                Guard::Missing => return Err(ShortenerError::NotFound),
+                Guard::Password { hash } => hash,
+                Guard::Open => match self.store.visit(&code, &attempt).await? {
+                    Followed::Missing => return Err(ShortenerError::NotFound),
+                    Followed::Open(url) => return Ok(url),
+                    Followed::Protected(_) => continue,
+                },
+            };
+            pass(self.store.begin_guess_from(&code, network, self.visitor_guesses).await?)?;
+            pass(self.store.begin_guess(&code, self.link_guesses).await?)?;
+            let verify = VerifyPassword { password: password.clone(), hash: Some(hash.clone()) };
+            let verdict = self.verify.ask(verify).await.map_err(hash_failure);
+            if !matches!(verdict, Ok(false)) {
+                self.store.forgive_guess(&code, network).await?;
+            }
+            match self.store.unlock(&code, &attempt, &hash, verdict?).await? {
+                Settled::Missing => return Err(ShortenerError::NotFound),
+                Settled::Open(url) => return Ok(url),
+                Settled::Refused => return Err(ShortenerError::WrongPassword),
+                Settled::Changed => {}
+            }
+        }
+        Err(ShortenerError::Contended)
+    }
+
+    async fn fetch(&self, message: FetchLink) -> Result<Link, ShortenerError> {
+        self.store.fetch(&message.code, &message.owner).await?.ok_or(ShortenerError::NotFound)
+    }
+
+    async fn list(&self, message: ListLinks) -> Result<LinkPage, ShortenerError> {
+        let ListLinks { owner, page, limit, search } = message;
+        let (skip, limit) = (u64::from(page - 1) * u64::from(limit), u64::from(limit));
+        let Some(search) = search else {
+            let (codes, total) = self.store.codes(&owner, skip, limit).await?;
+            return Ok(LinkPage {
+                links: self.store.fetch_all(&codes, &owner).await?,
+                total,
+                complete: true,
+            });
+        };
+        let wanted = search.to_lowercase();
+        let mut found = Vec::new();
+        let mut looked = 0;
+        let complete = loop {
+            let (codes, total) = self.store.codes(&owner, looked, SEARCH_CHUNK).await?;
+            let links = self.store.fetch_all(&codes, &owner).await?;
+            found.extend(links.into_iter().filter(|link| {
+                link.code.to_lowercase().contains(&wanted) || link.long_url.to_lowercase().contains(&wanted)
+            }));
+            looked += SEARCH_CHUNK;
+            if looked >= total.min(SEARCH_DEPTH) {
+                break looked >= total;
+            }
+        };
+        let total = found.len() as u64;
+        let links = found.into_iter().skip(skip as usize).take(limit as usize).collect();
+        Ok(LinkPage { links, total, complete })
+    }
+
+    async fn update(&self, message: UpdateLink) -> Result<Link, ShortenerError> {
+        let UpdateLink { code, owner, .. } = &message;
+        let mut changes: Changes = Vec::new();
+        if let Some(long_url) = &message.long_url {
+            let target = self.target("newLongUrl", long_url, message.seen_as.as_deref())?;
+            changes.push(("u", target.as_str().to_owned()));
+        }
+        match message.protection {
+            Some(Protection::None) => changes.extend([("m", String::new()), ("h", String::new())]),
+            Some(Protection::Password) => changes.push(("m", Protection::Password.as_str().to_owned())),
+            None => {}
+        }
+        if let Some(password) = &message.password {
+            changes.push(("h", self.hashed(password.clone()).await?));
+        }
+        let switch = |on: bool| if on { flag(true) } else { String::new() };
+        changes.extend(message.sfw.map(|sfw| ("s", flag(sfw))));
+        changes.extend(message.analytics.map(|on| ("a", switch(on))));
+        changes.extend(message.email_notifications.map(|on| ("e", switch(on))));
+
+        match self.store.update(code, owner, &changes).await? {
+            Updated::Updated => self.store.fetch(code, owner).await?.ok_or(ShortenerError::NotFound),
+            Updated::Missing | Updated::NotOwner => Err(ShortenerError::NotFound),
+            Updated::LacksPassword => Err(ShortenerError::Invalid {
+                field: "newPassword",
+                problem: "is needed to protect the link with PASSWORD",
+            }),
+            Updated::LacksProtection => Err(ShortenerError::Invalid {
+                field: "newProtectionMethod",
+                problem: "must be PASSWORD for a password to have an effect",
+            }),
+        }
+    }
+
+    /// The link goes first: an index entry without a link is harmless, the other way round would hide one.
+    async fn delete(&self, message: DeleteLink) -> Result<(), ShortenerError> {
+        let DeleteLink { code, owner } = message;
+        let deleted = self.store.delete(&code, &owner).await?;
+        self.store.unindex(&owner, &code).await?;
+        if deleted { Ok(()) } else { Err(ShortenerError::NotFound) }
+    }
+
+    async fn stats(&self, message: FetchStats) -> Result<EventPage, ShortenerError> {
+        let FetchStats { code, owner, page, limit } = message;
+        let skip = u64::from(page - 1) * u64::from(limit);
+        let (events, total) =
+            self.store.stats(&code, &owner, skip, u64::from(limit)).await?.ok_or(ShortenerError::NotFound)?;
+        Ok(EventPage { events, total })
+    }
+
+    fn target(
+        &self,
+        field: &'static str,
+        text: &str,
+        seen_as: Option<&str>,
+    ) -> Result<LongUrl, ShortenerError> {
+        LongUrl::parse(text, &self.places.hosts, seen_as)
+            .map_err(|problem| ShortenerError::Invalid { field, problem })
+    }
+
+    async fn hashed(&self, password: Password) -> Result<String, ShortenerError> {
+        self.hash.ask(HashPassword { password, refuse_common: false }).await.map_err(hash_failure)
+    }
+
+    fn attempt(&self, visitor: Visitor) -> Attempt {
+        let ip = if self.full_ips { visitor.ip } else { visitor.truncated_ip() };
+        Attempt {
+            http_method: visitor.http_method,
+            ip: ip.to_string(),
+            referrer: visitor.referrer.as_deref().and_then(referrer_host).unwrap_or_default(),
+            agent: self.agents.borrow_mut().of(&visitor.user_agent).as_str(),
+        }
+    }
+}
+
+fn flag(on: bool) -> String {
+    if on { "1" } else { "0" }.to_owned()
+}
+
+fn pass(verdict: Verdict) -> Result<(), ShortenerError> {
+    match verdict {
+        Verdict::Go => Ok(()),
+        Verdict::Wait(time) => Err(ShortenerError::Wait(time.max(Duration::from_secs(1)))),
+    }
+}
+
+fn hash_failure(error: HashError) -> ShortenerError {
+    match error {
+        HashError::Ask(error) => ShortenerError::Ask(error),
+        HashError::Common | HashError::Failed(_) => ShortenerError::Hash(error.to_string()),
+    }
+}

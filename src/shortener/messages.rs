@@ -1,0 +1,166 @@
+//! What the shortener can be asked.
+
+use actix::Message;
+
+use super::error::ShortenerError;
+use super::model::{ClickEvent, Link, Protection, ShortCode};
+use super::visitor::Visitor;
+use crate::auth::model::Password;
+use crate::users::model::UserId;
+
+/// Make a link.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Link, ShortenerError>")]
+pub struct Shorten {
+    /// Where it shall lead, as given.
+    pub long_url: String,
+    /// Host that the request was sent to, which must not be the target.
+    pub seen_as: Option<String>,
+    /// Who will own it; nobody for a guest.
+    pub owner: Option<UserId>,
+    /// A wish for the code.
+    pub alias: Option<ShortCode>,
+    /// Password that protects it.
+    pub password: Option<Password>,
+    /// Safe for work, if the maker knows.
+    pub sfw: Option<bool>,
+    /// Record attempts one by one.
+    pub analytics: bool,
+    /// Mail the owner about clicks.
+    pub email_notifications: bool,
+}
+
+/// Follow a link.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Visited, ShortenerError>")]
+pub struct Visit {
+    /// Which.
+    pub code: ShortCode,
+    /// Who.
+    pub visitor: Visitor,
+}
+
+/// Where a visit ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visited {
+    /// At the long URL; counted.
+    Open(String),
+    /// At the protection; counted as an attempt.
+    Protected(Protection),
+}
+
+/// Try to open a protected link.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<String, ShortenerError>")]
+pub struct Unlock {
+    /// Which.
+    pub code: ShortCode,
+    /// The password, as claimed.
+    pub password: Password,
+    /// Who.
+    pub visitor: Visitor,
+}
+
+/// Fetch a link for its owner.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Link, ShortenerError>")]
+pub struct FetchLink {
+    /// Which.
+    pub code: ShortCode,
+    /// Who asks.
+    pub owner: UserId,
+}
+
+/// List a user's links, newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<LinkPage, ShortenerError>")]
+pub struct ListLinks {
+    /// Whose.
+    pub owner: UserId,
+    /// From 1.
+    pub page: u32,
+    /// Links on a page.
+    pub limit: u32,
+    /// Text that code or long URL must contain, in whatever case.
+    pub search: Option<String>,
+}
+
+/// A page of links.
+#[derive(Debug)]
+pub struct LinkPage {
+    /// The links.
+    pub links: Vec<Link>,
+    /// How many there are on all pages.
+    pub total: u64,
+    /// False when a search stopped before the oldest links.
+    pub complete: bool,
+}
+
+/// Change a link. What is `None` stays.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Link, ShortenerError>")]
+pub struct UpdateLink {
+    /// Which.
+    pub code: ShortCode,
+    /// Who asks.
+    pub owner: UserId,
+    /// Host that the request was sent to, which must not be the target.
+    pub seen_as: Option<String>,
+    /// Where it shall lead, as given.
+    pub long_url: Option<String>,
+    /// What shall stand in between.
+    pub protection: Option<Protection>,
+    /// Its new password.
+    pub password: Option<Password>,
+    /// Safe for work.
+    pub sfw: Option<bool>,
+    /// Record attempts one by one.
+    pub analytics: Option<bool>,
+    /// Mail the owner about clicks.
+    pub email_notifications: Option<bool>,
+}
+
+impl UpdateLink {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.long_url.is_none()
+            && self.protection.is_none()
+            && self.password.is_none()
+            && self.sfw.is_none()
+            && self.analytics.is_none()
+            && self.email_notifications.is_none()
+    }
+}
+
+/// Delete a link.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ShortenerError>")]
+pub struct DeleteLink {
+    /// Which.
+    pub code: ShortCode,
+    /// Who asks.
+    pub owner: UserId,
+}
+
+/// Read a link's recorded attempts, newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<EventPage, ShortenerError>")]
+pub struct FetchStats {
+    /// Which.
+    pub code: ShortCode,
+    /// Who asks.
+    pub owner: UserId,
+    /// From 1.
+    pub page: u32,
+    /// Events on a page.
+    pub limit: u32,
+}
+
+/// A page of recorded attempts.
+#[derive(Debug)]
+pub struct EventPage {
+    /// The attempts.
+    pub events: Vec<ClickEvent>,
+    /// How many are kept.
+    pub total: u64,
+}

@@ -1,0 +1,540 @@
+//! `/api/v1/url`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{api_error, visitor};
+use crate::actor::Mailbox;
+use crate::auth::AuthUser;
+use crate::auth::extractor::MaybeUser;
+use crate::auth::model::Password;
+use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure};
+use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::router::{Endpoint, at};
+use crate::http::{ApiError, FieldError, JsonBody, client};
+use crate::shortener::actor::Shortener;
+use crate::shortener::error::ShortenerError;
+use crate::shortener::messages::{
+    DeleteLink, FetchLink, FetchStats, ListLinks, Shorten, Unlock, UpdateLink, Visit, Visited,
+};
+use crate::shortener::model::{ClickEvent, Link, Protection, ShortCode, parse_link_password};
+use crate::users::model::epoch_secs;
+
+const INVALID: &str = "Invalid Data";
+const DEFAULT_LINKS: u32 = 20;
+const MAX_LINKS: u32 = 100;
+const DEFAULT_EVENTS: u32 = 10;
+const MAX_EVENTS: u32 = 30;
+const MAX_PAGE: u32 = 1_000_000;
+const MAX_SEARCH: usize = 256;
+
+type Links = web::Data<Mailbox<Shortener>>;
+type Answer = Result<HttpResponse, ApiError>;
+
+/// What short links begin with.
+#[derive(Debug, Clone)]
+pub struct PublicUrl(pub Url);
+
+impl PublicUrl {
+    fn of(&self, code: &str) -> String {
+        format!("{}{code}", self.0)
+    }
+}
+
+/// The routes of this module.
+pub fn routes() -> Vec<Endpoint> {
+    vec![
+        at("/api/v1/url").post(shorten).get(list),
+        at("/api/v1/url/get/{id}").get(fetch),
+        at("/api/v1/url/stats/{id}").get(stats),
+        at("/api/v1/url/{id}").get(visit).post(unlock).patch(update).delete(delete),
+    ]
+}
+
+/// A link to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewLink {
+    /// `http` or `https`, at most 8 KB.
+    long_url: String,
+    /// `NONE` (default) or `PASSWORD`.
+    protection_method: Option<String>,
+    /// 1 to 128 characters; with `PASSWORD`.
+    #[schema(value_type = Option<String>)]
+    url_password: Option<SecretString>,
+    /// Safe for work.
+    #[serde(rename = "isUrlSFW")]
+    is_url_sfw: Option<bool>,
+    /// Record attempts one by one; needs an account.
+    is_analytics_enabled: Option<bool>,
+    /// Mail about clicks; needs an account.
+    email_notification_enable: Option<bool>,
+    /// 3 to 64 of `A-Z a-z 0-9 - _`.
+    custom_alias: Option<String>,
+}
+
+/// What to change; at least one.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkChanges {
+    new_long_url: Option<String>,
+    /// `NONE` or `PASSWORD`.
+    new_protection_method: Option<String>,
+    #[schema(value_type = Option<String>)]
+    new_password: Option<SecretString>,
+    #[serde(rename = "newIsUrlSFW")]
+    new_is_url_sfw: Option<bool>,
+    new_is_analytics_enabled: Option<bool>,
+    new_email_notification_enable: Option<bool>,
+}
+
+/// What opens a protected link.
+#[derive(Deserialize, ToSchema)]
+pub struct UnlockBody {
+    #[schema(value_type = String)]
+    password: SecretString,
+}
+
+/// Page of a list of links.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// From 1.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    page: Option<String>,
+    /// Links on a page, 20 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// Text that code or long URL must contain, in whatever case.
+    #[param(max_length = 256)]
+    search: Option<String>,
+}
+
+/// Page of a list of events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatsQuery {
+    /// From 1.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    page: Option<String>,
+    /// Events on a page, 10 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 30)]
+    range: Option<String>,
+}
+
+/// A link as its owner, or whoever made it, sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkDetails {
+    short_url: String,
+    /// What stands behind the host.
+    url_code: String,
+    /// Byte for byte as given.
+    long_url: String,
+    /// `NONE` or `PASSWORD`.
+    protection_method: &'static str,
+    /// A mask, or null without a password; never the password.
+    #[schema(required = true)]
+    protected_password: Option<&'static str>,
+    #[serde(rename = "isUrlSFW")]
+    is_url_sfw: bool,
+    is_analytics_enabled: bool,
+    email_notification_enable: bool,
+    /// Every attempt.
+    total_clicks: u64,
+    /// Those that reached the long URL.
+    total_success_clicks: u64,
+    /// Epoch seconds.
+    created_at: String,
+    /// Epoch seconds.
+    last_updated_at: String,
+}
+
+/// Wraps a link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkBody {
+    url: LinkDetails,
+}
+
+/// A page of links, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinksBody {
+    urls: Vec<LinkDetails>,
+    page: u32,
+    limit: u32,
+    /// Links on all pages.
+    total: u64,
+    has_next: bool,
+    /// False when a search stopped before the oldest links.
+    complete: bool,
+}
+
+/// Where an unprotected link leads, or an opened one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Target {
+    url: String,
+}
+
+/// How a link is protected.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProtectionBody {
+    protection_method: &'static str,
+}
+
+/// One attempt to follow a link.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stat {
+    /// The page it is on.
+    page: u32,
+    /// Whether the long URL was reached.
+    success: bool,
+    /// Shortened to its network unless configured otherwise.
+    ip: String,
+    /// Protection at that time.
+    method: String,
+    /// Epoch seconds.
+    time: String,
+    /// `GET`, `HEAD` or `POST`.
+    http_method: String,
+    /// Host of the page that led here, or empty.
+    referrer: String,
+    /// `desktop`, `mobile`, `preview`, `bot` or `unknown`.
+    agent: String,
+}
+
+/// A page of attempts, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatsBody {
+    stats: Vec<Stat>,
+    page: u32,
+    range: u32,
+    /// Attempts on all pages.
+    total: u64,
+    has_next: bool,
+}
+
+/// Make a link, with an account or as a guest.
+#[utoipa::path(post, path = "/api/v1/url", tag = "links: url", security((), ("access" = [])), request_body = NewLink,
+    responses(
+        (status = 201, body = LinksAnswer<LinkDetails>),
+        (status = 400, body = LinksFailure),
+        (status = 401, description = "A bad token, or a guest who wants what needs an account", body = LinksFailure),
+        (status = 403, description = "Too many links", body = LinksFailure),
+        (status = 409, description = "The alias is taken", body = LinksFailure),
+    ))]
+pub async fn shorten(
+    request: HttpRequest,
+    links: Links,
+    public: web::Data<PublicUrl>,
+    user: MaybeUser,
+    JsonBody(body): JsonBody<NewLink>,
+) -> Answer {
+    let MaybeUser(caller) = user;
+    match &caller {
+        Some(caller) => rate_limit::by_user(&request, LimitedAction::Shorten, caller.user_id.as_str())?,
+        None => rate_limit::by_address(&request, LimitedAction::ShortenGuest)?,
+    }
+    let (analytics, mail) =
+        (body.is_analytics_enabled == Some(true), body.email_notification_enable == Some(true));
+    if caller.is_none() && (analytics || mail) {
+        let message = "Log in to have analytics or e-mail notifications";
+        return Err(ApiError::unauthorized(message));
+    }
+    let protection =
+        body.protection_method.as_deref().map(parse_protection("protectionMethod")).transpose()?;
+    let password = body.url_password.as_ref().map(parse_password("urlPassword")).transpose()?;
+    let password = match (protection.unwrap_or(Protection::None), password) {
+        (Protection::Password, None) => {
+            return Err(invalid("urlPassword", "is needed to protect the link with PASSWORD"));
+        }
+        (Protection::None, Some(_)) => {
+            return Err(invalid("protectionMethod", "must be PASSWORD for a password to have an effect"));
+        }
+        (_, password) => password,
+    };
+    let alias = body.custom_alias.as_deref().map(parse_alias).transpose()?;
+    let message = Shorten {
+        long_url: body.long_url,
+        seen_as: seen_as(&request),
+        owner: caller.map(|caller| caller.user_id),
+        alias,
+        password,
+        sfw: body.is_url_sfw,
+        analytics,
+        email_notifications: mail,
+    };
+    let link = links.ask(message).await.map_err(fail)?;
+    Ok(envelope::links(StatusCode::CREATED, "URL shorted successfully", details(&public, link)))
+}
+
+/// One's own links, newest first.
+#[utoipa::path(get, path = "/api/v1/url", tag = "links: url", security(("access" = [])), params(ListQuery), responses(
+    (status = 200, body = LinksAnswer<LinksBody>),
+    (status = 400, body = LinksFailure),
+    (status = 401, body = LinksFailure),
+))]
+pub async fn list(
+    user: AuthUser,
+    links: Links,
+    public: web::Data<PublicUrl>,
+    query: web::Query<ListQuery>,
+) -> Answer {
+    let page = number("page", query.page.as_deref(), 1, MAX_PAGE)?;
+    let limit = number("limit", query.limit.as_deref(), DEFAULT_LINKS, MAX_LINKS)?;
+    let search = query.search.clone().filter(|search| !search.is_empty());
+    if search.as_ref().is_some_and(|search| search.len() > MAX_SEARCH) {
+        return Err(invalid("search", "must be at most 256 bytes long"));
+    }
+    let found = links.ask(ListLinks { owner: user.id().clone(), page, limit, search }).await.map_err(fail)?;
+    let body = LinksBody {
+        urls: found.links.into_iter().map(|link| details(&public, link)).collect(),
+        page,
+        limit,
+        total: found.total,
+        has_next: u64::from(page) * u64::from(limit) < found.total,
+        complete: found.complete,
+    };
+    Ok(envelope::links(StatusCode::OK, "URLs fetched successfully", body))
+}
+
+/// Follow a link, as data.
+#[utoipa::path(get, path = "/api/v1/url/{id}", tag = "links: url",
+    params(("id" = String, Path, description = "Code or alias")),
+    responses(
+        (status = 200, description = "Protected", body = LinksAnswer<ProtectionBody>),
+        (status = 302, description = "On to the long URL", body = LinksAnswer<Target>, headers(("Location" = String))),
+        (status = 404, body = LinksFailure),
+    ))]
+pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) -> Answer {
+    rate_limit::by_address(&request, LimitedAction::Redirect)?;
+    let code = parse_code(&id)?;
+    match links.ask(Visit { code, visitor: visitor(&request) }).await.map_err(fail)? {
+        Visited::Open(url) => {
+            let location =
+                HeaderValue::from_bytes(url.as_bytes()).map_err(|error| ApiError::internal(&error))?;
+            let mut response =
+                envelope::links(StatusCode::FOUND, "Redirecting user to original URL", Target { url });
+            response.headers_mut().insert(header::LOCATION, location);
+            Ok(response)
+        }
+        Visited::Protected(protection) => {
+            let body = ProtectionBody { protection_method: protection.as_str() };
+            Ok(envelope::links(StatusCode::OK, "Protected URL", body))
+        }
+    }
+}
+
+/// Open a protected link.
+#[utoipa::path(post, path = "/api/v1/url/{id}", tag = "links: url",
+    params(("id" = String, Path, description = "Code or alias")), request_body = UnlockBody,
+    responses(
+        (status = 200, body = LinksAnswer<Target>),
+        (status = 400, body = LinksFailure),
+        (status = 401, description = "Wrong password", body = LinksFailure),
+        (status = 404, body = LinksFailure),
+    ))]
+pub async fn unlock(
+    request: HttpRequest,
+    links: Links,
+    id: web::Path<String>,
+    JsonBody(body): JsonBody<UnlockBody>,
+) -> Answer {
+    rate_limit::by_address(&request, LimitedAction::Unlock)?;
+    let code = parse_code(&id)?;
+    let password = Password::claimed(body.password.expose_secret());
+    let url = links.ask(Unlock { code, password, visitor: visitor(&request) }).await.map_err(fail)?;
+    Ok(envelope::links(StatusCode::OK, "Long URL fetched successfully", Target { url }))
+}
+
+/// A link of one's own.
+#[utoipa::path(get, path = "/api/v1/url/get/{id}", tag = "links: url", security(("access" = [])),
+    params(("id" = String, Path, description = "Code or alias")),
+    responses(
+        (status = 200, body = LinksAnswer<LinkBody>),
+        (status = 400, body = LinksFailure),
+        (status = 401, body = LinksFailure),
+        (status = 404, description = "Unknown, or somebody else's", body = LinksFailure),
+    ))]
+pub async fn fetch(
+    user: AuthUser,
+    links: Links,
+    public: web::Data<PublicUrl>,
+    id: web::Path<String>,
+) -> Answer {
+    let code = parse_code(&id)?;
+    let link = links.ask(FetchLink { code, owner: user.id().clone() }).await.map_err(fail)?;
+    let body = LinkBody { url: details(&public, link) };
+    Ok(envelope::links(StatusCode::OK, "URL data fetched successfully", body))
+}
+
+/// Attempts to follow a link of one's own, newest first.
+#[utoipa::path(get, path = "/api/v1/url/stats/{id}", tag = "links: url", security(("access" = [])),
+    params(("id" = String, Path, description = "Code or alias"), StatsQuery),
+    responses(
+        (status = 200, body = LinksAnswer<StatsBody>),
+        (status = 400, body = LinksFailure),
+        (status = 401, body = LinksFailure),
+        (status = 404, description = "Unknown, or somebody else's", body = LinksFailure),
+    ))]
+pub async fn stats(
+    user: AuthUser,
+    links: Links,
+    id: web::Path<String>,
+    query: web::Query<StatsQuery>,
+) -> Answer {
+    let not_found = || ApiError::not_found("Url not found");
+    let page = number("page", query.page.as_deref(), 1, MAX_PAGE)?;
+    let range = number("range", query.range.as_deref(), DEFAULT_EVENTS, MAX_EVENTS)?;
+    let code = ShortCode::parse(&id).ok_or_else(not_found)?;
+    let message = FetchStats { code, owner: user.id().clone(), page, limit: range };
+    let found = links.ask(message).await.map_err(|error| match error {
+        ShortenerError::NotFound => not_found(),
+        error => fail(error),
+    })?;
+    let body = StatsBody {
+        stats: found.events.into_iter().map(|event| stat(page, event)).collect(),
+        page,
+        range,
+        total: found.total,
+        has_next: u64::from(page) * u64::from(range) < found.total,
+    };
+    Ok(envelope::links(StatusCode::OK, "URL analytics fetched successfully", body))
+}
+
+/// Change a link of one's own.
+#[utoipa::path(patch, path = "/api/v1/url/{id}", tag = "links: url", security(("access" = [])),
+    params(("id" = String, Path, description = "Code or alias")), request_body = LinkChanges,
+    responses(
+        (status = 200, body = LinksAnswer<LinkBody>),
+        (status = 400, body = LinksFailure),
+        (status = 401, body = LinksFailure),
+        (status = 404, description = "Unknown, or somebody else's", body = LinksFailure),
+    ))]
+pub async fn update(
+    request: HttpRequest,
+    user: AuthUser,
+    links: Links,
+    public: web::Data<PublicUrl>,
+    id: web::Path<String>,
+    JsonBody(body): JsonBody<LinkChanges>,
+) -> Answer {
+    let code = parse_code(&id)?;
+    let protection =
+        body.new_protection_method.as_deref().map(parse_protection("newProtectionMethod")).transpose()?;
+    let password = body.new_password.as_ref().map(parse_password("newPassword")).transpose()?;
+    if protection == Some(Protection::None) && password.is_some() {
+        return Err(invalid("newProtectionMethod", "must be PASSWORD for a password to have an effect"));
+    }
+    let message = UpdateLink {
+        code,
+        owner: user.id().clone(),
+        seen_as: seen_as(&request),
+        long_url: body.new_long_url,
+        protection,
+        password,
+        sfw: body.new_is_url_sfw,
+        analytics: body.new_is_analytics_enabled,
+        email_notifications: body.new_email_notification_enable,
+    };
+    if message.is_empty() {
+        return Err(invalid(
+            "",
+            "send at least one of newLongUrl, newProtectionMethod, newPassword, newIsUrlSFW, \
+            newIsAnalyticsEnabled, newEmailNotificationEnable",
+        ));
+    }
+    let link = links.ask(message).await.map_err(fail)?;
+    Ok(envelope::links(StatusCode::OK, "Data updated successfully", LinkBody { url: details(&public, link) }))
+}
+
+/// Delete a link of one's own.
+#[utoipa::path(delete, path = "/api/v1/url/{id}", tag = "links: url", security(("access" = [])),
+    params(("id" = String, Path, description = "Code or alias")),
+    responses(
+        (status = 200, body = LinksDone),
+        (status = 400, body = LinksFailure),
+        (status = 401, body = LinksFailure),
+        (status = 404, description = "Unknown, or somebody else's", body = LinksFailure),
+    ))]
+pub async fn delete(user: AuthUser, links: Links, id: web::Path<String>) -> Answer {
+    let code = parse_code(&id)?;
+    links.ask(DeleteLink { code, owner: user.id().clone() }).await.map_err(fail)?;
+    Ok(envelope::links_done("URL deleted successfully"))
+}
+
+fn fail(error: ShortenerError) -> ApiError {
+    api_error("/api/v1/url", error)
+}
+
+fn invalid(field: &str, problem: &str) -> ApiError {
+    ApiError::invalid(INVALID, vec![FieldError::new(field, problem)])
+}
+
+fn parse_code(text: &str) -> Result<ShortCode, ApiError> {
+    ShortCode::parse(text).ok_or_else(|| fail(ShortenerError::NotFound))
+}
+
+fn parse_alias(text: &str) -> Result<ShortCode, ApiError> {
+    ShortCode::parse(text).ok_or_else(|| invalid("customAlias", "must be 3 to 64 of A-Z a-z 0-9 - _"))
+}
+
+fn parse_protection(field: &'static str) -> impl Fn(&str) -> Result<Protection, ApiError> {
+    move |text| Protection::parse(text).map_err(|problem| invalid(field, problem))
+}
+
+fn parse_password(field: &'static str) -> impl Fn(&SecretString) -> Result<Password, ApiError> {
+    move |text| {
+        let text = parse_link_password(text.expose_secret()).map_err(|problem| invalid(field, problem))?;
+        Ok(Password::claimed(text))
+    }
+}
+
+/// A number in a query, from 1 to `max`.
+fn number(field: &'static str, text: Option<&str>, default: u32, max: u32) -> Result<u32, ApiError> {
+    let Some(text) = text else { return Ok(default) };
+    let parsed = text.parse().ok().filter(|number| (1..=max).contains(number));
+    parsed.ok_or_else(|| invalid(field, &format!("must be a number from 1 to {max}")))
+}
+
+fn seen_as(request: &HttpRequest) -> Option<String> {
+    client::header(request, "host").map(str::to_owned)
+}
+
+fn details(public: &PublicUrl, link: Link) -> LinkDetails {
+    LinkDetails {
+        short_url: public.of(&link.code),
+        url_code: link.code,
+        long_url: link.long_url,
+        protection_method: link.protection.as_str(),
+        protected_password: (link.protection == Protection::Password).then_some("********"),
+        is_url_sfw: link.sfw.unwrap_or(true),
+        is_analytics_enabled: link.analytics,
+        email_notification_enable: link.email_notifications,
+        total_clicks: link.reached + link.refused,
+        total_success_clicks: link.reached,
+        created_at: epoch_secs(link.created_ms),
+        last_updated_at: epoch_secs(link.updated_ms),
+    }
+}
+
+fn stat(page: u32, event: ClickEvent) -> Stat {
+    Stat {
+        page,
+        success: event.success,
+        ip: event.ip,
+        method: event.protection,
+        time: epoch_secs(event.time_ms),
+        http_method: event.http_method,
+        referrer: event.referrer,
+        agent: event.agent,
+    }
+}

@@ -1,0 +1,51 @@
+//! HTTP for links: the API and the short link itself.
+
+pub mod links;
+pub mod redirect;
+
+use actix_web::HttpRequest;
+use actix_web::http::{Method, StatusCode, header};
+
+use super::error::ShortenerError;
+use super::visitor::Visitor;
+use crate::http::body::invalid_message;
+use crate::http::{ApiError, FieldError, client};
+
+/// The one place where a [`ShortenerError`] becomes an HTTP answer.
+fn api_error(path: &str, error: ShortenerError) -> ApiError {
+    match error {
+        ShortenerError::NotFound => ApiError::not_found("URL code does not exists"),
+        ShortenerError::Invalid { field, problem } => {
+            ApiError::invalid(invalid_message(path), vec![FieldError::new(field, problem)])
+        }
+        ShortenerError::AliasTaken => ApiError::new(StatusCode::CONFLICT, "Custom alias is already taken"),
+        ShortenerError::TooManyLinks => ApiError::new(
+            StatusCode::FORBIDDEN,
+            "This account has as many links as allowed; delete some first",
+        ),
+        ShortenerError::WrongPassword => ApiError::new(StatusCode::UNAUTHORIZED, "Password is incorrect"),
+        ShortenerError::Wait(time) => ApiError::too_many(
+            "Too many wrong passwords for this link, wait before the next try",
+            time.as_millis().div_ceil(1000) as u64,
+        ),
+        ShortenerError::Contended => ApiError::unavailable(),
+        ShortenerError::Ask(error) => error.into(),
+        ShortenerError::Redis(failure) => (&failure).into(),
+        ShortenerError::Hash(_) => ApiError::internal(&error),
+    }
+}
+
+fn visitor(request: &HttpRequest) -> Visitor {
+    let ip = client::ip(request);
+    Visitor {
+        http_method: match *request.method() {
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            _ => "GET",
+        },
+        ip,
+        network: client::limit_key(ip),
+        referrer: client::header(request, header::REFERER.as_str()).map(str::to_owned),
+        user_agent: client::user_agent(request),
+    }
+}

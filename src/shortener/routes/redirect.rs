@@ -1,0 +1,143 @@
+//! `/{code}`: the short link itself.
+//!
+//! Invariant: every answered click has been counted, and none is answered from a cache: not ours, not the
+//! browser's. The query of a short link never reaches the target.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{api_error, visitor};
+use crate::actor::Mailbox;
+use crate::auth::model::Password;
+use crate::http::body::FormBody;
+use crate::http::edge::SHORT_LINK;
+use crate::http::envelope::LinksFailure;
+use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::router::{Endpoint, at};
+use crate::http::{ApiError, client, pages};
+use crate::shortener::actor::Shortener;
+use crate::shortener::error::ShortenerError;
+use crate::shortener::messages::{Unlock, Visit, Visited};
+use crate::shortener::model::{Protection, ShortCode};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+type Links = web::Data<Mailbox<Shortener>>;
+type Answer = Result<HttpResponse, ApiError>;
+
+#[derive(Template)]
+#[template(path = "unlock.html")]
+struct UnlockPage<'a> {
+    code: &'a str,
+    problem: Option<&'a str>,
+}
+
+/// The routes of this module; registered last, because the pattern takes any first segment.
+pub fn routes() -> Vec<Endpoint> {
+    vec![at(SHORT_LINK).get(follow).head(follow).post(unlock)]
+}
+
+/// The unlock page's form.
+#[derive(Deserialize, ToSchema)]
+pub struct UnlockForm {
+    /// The link's password.
+    #[schema(value_type = String)]
+    password: SecretString,
+}
+
+/// Follow a short link.
+#[utoipa::path(method(get, head), path = "/{code}", tag = "short links",
+    params(("code" = String, Path, description = "Generated code or alias")),
+    responses(
+        (status = 302, description = "On to the long URL", headers(("Location" = String))),
+        (status = 401, description = "Protected: a page with a form for a browser, else this", body = LinksFailure),
+        (status = 404, description = "Unknown or deleted", body = LinksFailure),
+    ))]
+pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>) -> Answer {
+    rate_limit::by_address(&request, LimitedAction::Redirect)?;
+    let code = parse(&code)?;
+    match links.ask(Visit { code: code.clone(), visitor: visitor(&request) }).await {
+        Ok(Visited::Open(url)) => {
+            count("open");
+            redirect(StatusCode::FOUND, &url)
+        }
+        Ok(Visited::Protected(protection)) => {
+            count("protected");
+            if client::wants_page(request.headers()) {
+                return Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, None));
+            }
+            Err(protected(protection))
+        }
+        Err(error) => {
+            count(if matches!(error, ShortenerError::NotFound) { "missing" } else { "failed" });
+            Err(api_error(request.path(), error))
+        }
+    }
+}
+
+/// Open a protected link from its page.
+#[utoipa::path(post, path = "/{code}", tag = "short links",
+    params(("code" = String, Path, description = "Generated code or alias")),
+    request_body(content = UnlockForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "On to the long URL", headers(("Location" = String))),
+        (status = 400, body = LinksFailure),
+        (status = 401, description = "Wrong password: the page again for a browser, else this", body = LinksFailure),
+        (status = 404, description = "Unknown or deleted", body = LinksFailure),
+    ))]
+pub async fn unlock(
+    request: HttpRequest,
+    links: Links,
+    code: web::Path<String>,
+    FormBody(form): FormBody<UnlockForm>,
+) -> Answer {
+    rate_limit::by_address(&request, LimitedAction::Unlock)?;
+    let code = parse(&code)?;
+    let password = Password::claimed(form.password.expose_secret());
+    match links.ask(Unlock { code: code.clone(), password, visitor: visitor(&request) }).await {
+        Ok(url) => {
+            count("unlocked");
+            redirect(StatusCode::SEE_OTHER, &url)
+        }
+        Err(ShortenerError::WrongPassword) if client::wants_page(request.headers()) => {
+            count("refused");
+            Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, Some("That is not the password. Try again.")))
+        }
+        Err(error) => {
+            count("refused");
+            Err(api_error(request.path(), error))
+        }
+    }
+}
+
+fn parse(code: &str) -> Result<ShortCode, ApiError> {
+    ShortCode::parse(code).ok_or_else(|| ApiError::not_found("URL code does not exists"))
+}
+
+fn redirect(status: StatusCode, url: &str) -> Answer {
+    let location = HeaderValue::from_bytes(url.as_bytes()).map_err(|error| ApiError::internal(&error))?;
+    let mut response = HttpResponse::new(status);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    Ok(response)
+}
+
+fn protected(protection: Protection) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "This URL is protected")
+        .with_details(json!({ "protectionMethod": protection.as_str() }))
+}
+
+fn unlock_page(status: StatusCode, code: &ShortCode, problem: Option<&str>) -> HttpResponse {
+    pages::page(HttpResponse::build(status), &UnlockPage { code: code.as_str(), problem })
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("ayrene_visits_total", "outcome" => outcome).increment(1);
+}

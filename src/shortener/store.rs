@@ -1,0 +1,349 @@
+//! The shortener's only way to the datastore: one function per script.
+
+use std::net::IpAddr;
+
+use redis::{Value, cmd, pipe};
+
+use super::keys;
+use super::model::{ClickEvent, Link, Protection, ShortCode};
+use crate::config::{GuessConfig, ShortenerConfig};
+use crate::redis::throttle::{self, Verdict};
+use crate::redis::{Key, Redis, RedisFailure, Script};
+use crate::script;
+use crate::users::model::UserId;
+
+static CLAIM: Script = script!("shortener/claim", 1);
+static VISIT: Script = script!("shortener/visit", 2);
+static UNLOCK: Script = script!("shortener/unlock", 2);
+static UPDATE: Script = script!("shortener/update", 1);
+static DELETE: Script = script!("shortener/delete", 2);
+static STATS: Script = script!("shortener/stats", 2);
+static INDEX: Script = script!("shortener/index", 1);
+
+/// Fields of a link in the order in which [`link`] reads them; see [`keys`].
+const FIELDS: [&str; 10] = ["u", "o", "m", "s", "a", "e", "k", "f", "t", "d"];
+const DAY_SECS: u64 = 24 * 3600;
+
+/// Fields to set; an empty value removes the field.
+pub(super) type Changes = Vec<(&'static str, String)>;
+
+/// What the datastore needs to record an attempt.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) http_method: &'static str,
+    pub(super) ip: String,
+    pub(super) referrer: String,
+    pub(super) agent: &'static str,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Claimed {
+    Made,
+    TakenByOther,
+    TakenBySelf,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Followed {
+    Missing,
+    Open(String),
+    Protected(Protection),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    Missing,
+    Open(String),
+    Refused,
+    Changed,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Updated {
+    Missing,
+    NotOwner,
+    LacksPassword,
+    LacksProtection,
+    Updated,
+}
+
+/// What stands in front of a link.
+#[derive(Debug)]
+pub(super) enum Guard {
+    Missing,
+    Open,
+    Password { hash: String },
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LinkStore {
+    redis: Redis,
+    events_per_link: u32,
+    events_ttl_secs: u64,
+    hold_secs: u64,
+    max_links: u32,
+}
+
+impl LinkStore {
+    pub(super) fn new(redis: Redis, config: &ShortenerConfig) -> Self {
+        Self {
+            redis,
+            events_per_link: config.events_per_link,
+            events_ttl_secs: u64::from(config.events_ttl_days) * DAY_SECS,
+            hold_secs: u64::from(config.deleted_hold_days) * DAY_SECS,
+            max_links: config.max_links_per_user,
+        }
+    }
+
+    fn link(&self, code: &ShortCode) -> Key {
+        keys::link(self.redis.keyspace(), code)
+    }
+
+    fn events(&self, code: &ShortCode) -> Key {
+        keys::events(self.redis.keyspace(), code)
+    }
+
+    pub(super) async fn claim(
+        &self,
+        code: &ShortCode,
+        owner: Option<&UserId>,
+        fields: &Changes,
+    ) -> Result<Claimed, RedisFailure> {
+        let mut call = CLAIM.keys([&self.link(code)]).arg(owner.map_or("", UserId::as_str));
+        for (field, value) in fields {
+            call = call.arg(&[*field, value.as_str()]);
+        }
+        let code: u8 = call.run(&self.redis).await?;
+        Ok(match code {
+            1 => Claimed::Made,
+            2 => Claimed::TakenBySelf,
+            _ => Claimed::TakenByOther,
+        })
+    }
+
+    /// False when the owner has as many links as allowed.
+    pub(super) async fn index(&self, owner: &UserId, code: &ShortCode) -> Result<bool, RedisFailure> {
+        let key = keys::links_of(self.redis.keyspace(), owner);
+        INDEX.keys([&key]).arg(code.as_str()).arg(self.max_links).run(&self.redis).await
+    }
+
+    pub(super) async fn unindex(&self, owner: &UserId, code: &ShortCode) -> Result<(), RedisFailure> {
+        let key = keys::links_of(self.redis.keyspace(), owner);
+        self.redis.command("ZREM links", cmd("ZREM").arg(key).arg(code.as_str())).await
+    }
+
+    pub(super) async fn visit(&self, code: &ShortCode, attempt: &Attempt) -> Result<Followed, RedisFailure> {
+        let reply: Value = VISIT
+            .keys([&self.link(code), &self.events(code)])
+            .arg(self.events_per_link)
+            .arg(self.events_ttl_secs)
+            .arg(&[attempt.http_method, &attempt.ip, &attempt.referrer, attempt.agent])
+            .run(&self.redis)
+            .await?;
+        match reply {
+            Value::Nil => Ok(Followed::Missing),
+            Value::BulkString(url) => Ok(Followed::Open(text(&VISIT, url)?)),
+            other => {
+                let (method,): (String,) = VISIT.read(other)?;
+                Ok(Followed::Protected(protection(&VISIT, Some(&method))?))
+            }
+        }
+    }
+
+    pub(super) async fn guard(&self, code: &ShortCode) -> Result<Guard, RedisFailure> {
+        let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "m", "h"]).to_owned();
+        let fields: (Option<String>, Option<String>, Option<String>) =
+            self.redis.command("HMGET link", &command).await?;
+        Ok(match fields {
+            (None, ..) => Guard::Missing,
+            (_, None, _) => Guard::Open,
+            (_, Some(_), hash) => Guard::Password { hash: hash.unwrap_or_default() },
+        })
+    }
+
+    pub(super) async fn unlock(
+        &self,
+        code: &ShortCode,
+        attempt: &Attempt,
+        compared_with: &str,
+        matched: bool,
+    ) -> Result<Settled, RedisFailure> {
+        let reply: Value = UNLOCK
+            .keys([&self.link(code), &self.events(code)])
+            .arg(self.events_per_link)
+            .arg(self.events_ttl_secs)
+            .arg(&[attempt.http_method, &attempt.ip, &attempt.referrer, attempt.agent, compared_with])
+            .arg(u8::from(matched))
+            .run(&self.redis)
+            .await?;
+        Ok(match reply {
+            Value::Nil => Settled::Missing,
+            Value::BulkString(url) => Settled::Open(text(&UNLOCK, url)?),
+            Value::Int(1) => Settled::Refused,
+            _ => Settled::Changed,
+        })
+    }
+
+    /// The link, if `owner` owns it.
+    pub(super) async fn fetch(&self, code: &ShortCode, owner: &UserId) -> Result<Option<Link>, RedisFailure> {
+        Ok(self.fetch_all(std::slice::from_ref(code), owner).await?.pop())
+    }
+
+    /// Those of `codes` that are links of `owner`, in their order. One round trip.
+    pub(super) async fn fetch_all(
+        &self,
+        codes: &[ShortCode],
+        owner: &UserId,
+    ) -> Result<Vec<Link>, RedisFailure> {
+        if codes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = pipe();
+        for code in codes {
+            pipeline.cmd("HMGET").arg(self.link(code)).arg(&FIELDS);
+        }
+        let rows: Vec<Vec<Option<String>>> = self.redis.pipeline("HMGET links", &pipeline).await?;
+        let links = codes
+            .iter()
+            .zip(rows)
+            .filter(|(_, row)| row.get(1).and_then(Option::as_deref) == Some(owner.as_str()));
+        links.filter_map(|(code, row)| link(code, &row).transpose()).collect()
+    }
+
+    /// Codes of `owner`, newest first, and how many there are.
+    pub(super) async fn codes(
+        &self,
+        owner: &UserId,
+        skip: u64,
+        count: u64,
+    ) -> Result<(Vec<ShortCode>, u64), RedisFailure> {
+        let key = keys::links_of(self.redis.keyspace(), owner);
+        let mut pipeline = pipe();
+        pipeline.cmd("ZREVRANGE").arg(&key).arg(skip).arg(skip + count - 1);
+        pipeline.cmd("ZCARD").arg(&key);
+        let (codes, total): (Vec<String>, u64) = self.redis.pipeline("ZREVRANGE links", &pipeline).await?;
+        Ok((codes.iter().filter_map(|code| ShortCode::parse(code)).collect(), total))
+    }
+
+    pub(super) async fn update(
+        &self,
+        code: &ShortCode,
+        owner: &UserId,
+        changes: &Changes,
+    ) -> Result<Updated, RedisFailure> {
+        let mut call = UPDATE.keys([&self.link(code)]).arg(owner.as_str());
+        for (field, value) in changes {
+            call = call.arg(&[*field, value.as_str()]);
+        }
+        let code: u8 = call.run(&self.redis).await?;
+        Ok(match code {
+            0 => Updated::Missing,
+            1 => Updated::NotOwner,
+            2 => Updated::LacksPassword,
+            3 => Updated::LacksProtection,
+            _ => Updated::Updated,
+        })
+    }
+
+    /// False when there is no such link of `owner`.
+    pub(super) async fn delete(&self, code: &ShortCode, owner: &UserId) -> Result<bool, RedisFailure> {
+        let call =
+            DELETE.keys([&self.link(code), &self.events(code)]).arg(owner.as_str()).arg(self.hold_secs);
+        let code: u8 = call.run(&self.redis).await?;
+        Ok(code == 2)
+    }
+
+    /// A slice of the events, newest first, and how many there are; `None` when it is no link of `owner`.
+    pub(super) async fn stats(
+        &self,
+        code: &ShortCode,
+        owner: &UserId,
+        skip: u64,
+        count: u64,
+    ) -> Result<Option<(Vec<ClickEvent>, u64)>, RedisFailure> {
+        let call =
+            STATS.keys([&self.link(code), &self.events(code)]).arg(owner.as_str()).arg(skip).arg(count);
+        let reply: Vec<Value> = call.run(&self.redis).await?;
+        if reply.len() == 1 {
+            return Ok(None);
+        }
+        let (_code, total, entries): (u8, u64, Vec<(String, Vec<String>)>) =
+            STATS.read(Value::Array(reply))?;
+        Ok(Some((entries.into_iter().map(event).collect(), total)))
+    }
+
+    pub(super) async fn begin_guess(
+        &self,
+        code: &ShortCode,
+        policy: GuessConfig,
+    ) -> Result<Verdict, RedisFailure> {
+        throttle::begin(&self.redis, &keys::guesses(self.redis.keyspace(), code), policy).await
+    }
+
+    pub(super) async fn begin_guess_from(
+        &self,
+        code: &ShortCode,
+        network: IpAddr,
+        policy: GuessConfig,
+    ) -> Result<Verdict, RedisFailure> {
+        throttle::begin(&self.redis, &keys::guesses_from(self.redis.keyspace(), code, network), policy).await
+    }
+
+    /// Takes back what both of the above counted.
+    pub(super) async fn forgive_guess(&self, code: &ShortCode, network: IpAddr) -> Result<(), RedisFailure> {
+        throttle::forgive(&self.redis, &keys::guesses_from(self.redis.keyspace(), code, network)).await?;
+        throttle::forgive(&self.redis, &keys::guesses(self.redis.keyspace(), code)).await
+    }
+}
+
+fn malformed(script: &Script, problem: &'static str) -> RedisFailure {
+    RedisFailure::of(script.name(), (redis::ErrorKind::UnexpectedReturnType, problem).into())
+}
+
+fn text(script: &Script, bytes: Vec<u8>) -> Result<String, RedisFailure> {
+    String::from_utf8(bytes).map_err(|_| malformed(script, "a long URL is not UTF-8"))
+}
+
+fn protection(script: &Script, stored: Option<&str>) -> Result<Protection, RedisFailure> {
+    stored
+        .map_or(Ok(Protection::None), Protection::parse)
+        .map_err(|_| malformed(script, "unknown protection"))
+}
+
+/// A link from its [`FIELDS`]; `None` when there is none (a tombstone has no URL).
+fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisFailure> {
+    let [long_url, _owner, method, sfw, analytics, email, reached, refused, created, updated] = row else {
+        return Err(malformed(&CLAIM, "a link has other fields"));
+    };
+    let Some(long_url) = long_url.clone() else { return Ok(None) };
+    let count = |field: &Option<String>| field.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let millis = |field: &Option<String>| field.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(Some(Link {
+        code: code.to_string(),
+        long_url,
+        protection: protection(&CLAIM, method.as_deref())?,
+        sfw: sfw.as_deref().map(|sfw| sfw == "1"),
+        analytics: analytics.is_some(),
+        email_notifications: email.is_some(),
+        reached: count(reached),
+        refused: count(refused),
+        created_ms: millis(created),
+        updated_ms: millis(updated),
+    }))
+}
+
+fn event((id, fields): (String, Vec<String>)) -> ClickEvent {
+    let field = |name: &str| {
+        let pair = fields.chunks_exact(2).find(|pair| pair[0] == name);
+        pair.map(|pair| pair[1].clone()).unwrap_or_default()
+    };
+    ClickEvent {
+        time_ms: id.split('-').next().and_then(|millis| millis.parse().ok()).unwrap_or_default(),
+        protection: field("m"),
+        success: field("s") == "1",
+        http_method: field("h"),
+        ip: field("i"),
+        referrer: field("r"),
+        agent: field("a"),
+    }
+}

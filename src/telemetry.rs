@@ -1,0 +1,64 @@
+//! Logs and metrics, set up once per process.
+//!
+//! Logs go to standard error, so that standard output stays for people and scripts.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Upper bounds of the latency buckets, in seconds.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// Why there is no telemetry.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `log.level` is neither a level nor a list of directives.
+    #[error("setting `log.level`: {0}")]
+    Level(#[from] ParseError),
+    /// A logger exists already.
+    #[error("cannot set up logs: {0}")]
+    Logs(#[from] tracing_subscriber::util::TryInitError),
+    /// A recorder exists already.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(#[from] BuildError),
+}
+
+/// Sends this process's logs to standard error.
+pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.level)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match config.format {
+        LogFormat::Text => {
+            let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            registry
+                .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi))
+                .try_init()?;
+        }
+        LogFormat::Json => {
+            registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init()?;
+        }
+    }
+    Ok(())
+}
+
+/// Records this process's metrics; the handle renders them.
+pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .install_recorder()?;
+    metrics::describe_counter!("ayrene_http_requests_total", "Requests answered, by route and status");
+    metrics::describe_histogram!("ayrene_http_request_seconds", "Time to answer, by route");
+    metrics::describe_counter!("ayrene_rate_limited_total", "Requests refused by a rate limit, by action");
+    metrics::describe_counter!(
+        "ayrene_links_created_total",
+        "Links made, by whether their maker has an account"
+    );
+    metrics::describe_counter!("ayrene_visits_total", "Short links followed, by outcome");
+    metrics::describe_counter!("ayrene_password_hashes_total", "Passwords hashed or verified");
+    Ok(handle)
+}

@@ -1,0 +1,228 @@
+//! Parsed identifiers of users and the user object.
+//!
+//! Invariant: an [`Email`] or [`Username`] that exists is well-formed, and its `key` is what uniqueness is
+//! decided by.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use email_address::{EmailAddress, Options};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Longest e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
+const MAX_EMAIL: usize = 254;
+/// Bounds of a username, in characters.
+const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 2..=32;
+
+/// A user's id: 24 lower-case hex characters in ObjectId layout.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// A new id: 4 bytes of seconds, 5 random per process, 3 of a counter.
+    pub fn generate(now: DateTime<Utc>) -> Self {
+        static PROCESS: LazyLock<[u8; 8]> = LazyLock::new(|| {
+            let mut bytes = [0; 8];
+            if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+                bytes = std::process::id().to_be_bytes().repeat(2).try_into().unwrap_or_default();
+            }
+            bytes
+        });
+        static COUNTER: LazyLock<AtomicU32> =
+            LazyLock::new(|| AtomicU32::new(u32::from_be_bytes([0, PROCESS[5], PROCESS[6], PROCESS[7]])));
+        let secs = now.timestamp() as u32;
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&secs.to_be_bytes());
+        bytes[4..9].copy_from_slice(&PROCESS[..5]);
+        bytes[9..].copy_from_slice(&count.to_be_bytes()[1..]);
+        Self(data_encoding::HEXLOWER.encode(&bytes))
+    }
+
+    /// The id in `text`, if it is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let well_formed =
+            text.len() == 24 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// An e-mail address, as given and as compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    given: String,
+    key: String,
+}
+
+impl Email {
+    /// The address in `text`; an error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let malformed = "must be an e-mail address, such as ada@example.com";
+        let text = text.trim();
+        if text.len() > MAX_EMAIL {
+            return Err("must be at most 254 bytes long");
+        }
+        let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+        let address = EmailAddress::parse_with_options(text, options).map_err(|_| malformed)?;
+        let domain = idna::domain_to_ascii(address.domain()).map_err(|_| malformed)?;
+        let key = format!("{}@{domain}", address.local_part().to_lowercase());
+        Ok(Self { given: text.to_owned(), key })
+    }
+
+    /// As the user wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.given
+    }
+
+    /// Lower case, domain in ASCII: two addresses with one key are one address.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// A name that a user goes by, unique without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// The name in `text`; an error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if !USERNAME_CHARS.contains(&text.chars().count()) {
+            return Err("must be 2 to 32 characters long");
+        }
+        if text.contains('@') {
+            return Err("must not contain @, so that it cannot pass for an e-mail address");
+        }
+        if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+            return Err("must not contain control or invisible characters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name of a user who did not choose one; unique because the id is.
+    pub fn of(id: &UserId) -> Self {
+        Self(format!("user-{id}"))
+    }
+
+    /// As the user wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What uniqueness is decided by.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+/// Characters that take no space or turn the text around: two names could look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// `online`, `offline`, `away` or `busy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnlineStatus {
+    /// Has a live session.
+    Online,
+    /// Has none.
+    Offline,
+}
+
+/// The full user object of the Social surface.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// 24 hex characters.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Unique without regard to case.
+    pub username: String,
+    /// As given at registration.
+    pub email: String,
+    /// URL path of the picture, or empty.
+    pub avatar: String,
+    /// `prefer_not_to_say` until set.
+    pub gender: String,
+    /// ISO-8601, or null.
+    #[schema(required = true)]
+    pub date_of_birth: Option<String>,
+    /// Free text.
+    pub address: String,
+    /// Whether the user is here.
+    pub online_status: OnlineStatus,
+    /// ISO-8601.
+    pub last_seen: String,
+    /// ISO-8601.
+    pub created_at: String,
+    /// ISO-8601.
+    pub updated_at: String,
+    /// Revision of embedded lists; users have none.
+    #[serde(rename = "__v")]
+    pub revision: u32,
+}
+
+/// `2025-12-05T11:04:48.214Z`, from milliseconds since 1970.
+pub fn iso_time(millis: i64) -> String {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Epoch seconds as text, from milliseconds since 1970.
+pub fn epoch_secs(millis: i64) -> String {
+    millis.div_euclid(1000).to_string()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emails_compare_without_case_and_by_ascii_domain() {
+        assert_eq!(Email::parse("Ada@Example.COM").unwrap().key(), "ada@example.com");
+        assert_eq!(Email::parse("a@b\u{fc}cher.example").unwrap().key(), "a@xn--bcher-kva.example");
+        for wrong in
+            ["", "ada", "ada@", "@example.com", "ada@localhost", "a b@example.com", "Ada <ada@example.com>"]
+        {
+            assert!(Email::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(Email::parse(&format!("{}@example.com", "a".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn usernames_are_short_and_visible() {
+        for right in ["Ada", "ada lovelace", "\u{963f}\u{8fbe}"] {
+            assert!(Username::parse(right).is_ok(), "{right}");
+        }
+        for wrong in ["", "a", "a@b.c", "tab\there", "zero\u{200b}width", &"x".repeat(33)] {
+            assert!(Username::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ids_have_the_layout_of_an_object_id() {
+        let now = DateTime::from_timestamp(0x0102_0304, 0).unwrap();
+        let (first, second) = (UserId::generate(now), UserId::generate(now));
+        assert_eq!(&first.as_str()[..8], "01020304");
+        assert_eq!(first.as_str().len(), 24);
+        assert_ne!(first, second);
+        assert_eq!(UserId::parse(first.as_str()), Some(first));
+        assert_eq!(UserId::parse("0102030405060708090a0b0C"), None);
+    }
+}
