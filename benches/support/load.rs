@@ -14,39 +14,39 @@ use tokio::net::TcpStream;
 
 /// What came of a run.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Answers with the expected status.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// Other answers, and requests without one.
-    pub errors: u64,
+    pub(crate) errors: u64,
     /// From the first request to the last answer.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// Microseconds per answer.
-    pub latency: Histogram<u64>,
+    pub(crate) latency: Histogram<u64>,
 }
 
 impl Outcome {
     /// Expected answers per second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.answered as f64 / self.elapsed.as_secs_f64()
     }
 }
 
 /// What to send, and how.
 #[derive(Debug, Clone)]
-pub struct Load {
+pub(crate) struct Load {
     /// Where.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Connections, each with one request in flight.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// How long.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Status line that counts as an answer, such as `HTTP/1.1 302`.
-    pub expected: &'static str,
+    pub(crate) expected: &'static str,
 }
 
 /// Runs `load` over `paths`, which every connection walks from a start of its own.
-pub fn run(load: &Load, paths: &Arc<Vec<String>>) -> io::Result<Outcome> {
+pub(crate) fn run(load: &Load, paths: &Arc<Vec<String>>) -> io::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let started = Instant::now();

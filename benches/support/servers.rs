@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 /// A server in a process of its own, ended when dropped.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Process {
     /// Starts `command` and waits until it accepts connections on `address`.
-    pub fn start(command: &mut Command, address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn start(command: &mut Command, address: SocketAddr) -> io::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
         let process = Self { child, address };
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -30,7 +30,7 @@ impl Process {
     }
 
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -44,12 +44,12 @@ impl Drop for Process {
 }
 
 /// An address nobody listens on.
-pub fn free_address() -> io::Result<SocketAddr> {
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 /// ayrene on an empty data directory, its limits on but out of the way of one address that makes all requests.
-pub fn ayrene(data_dir: &Path, workers: usize) -> io::Result<Process> {
+pub(crate) fn ayrene(data_dir: &Path, workers: usize) -> io::Result<Process> {
     let address = free_address()?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_ayrene"));
     command
@@ -67,7 +67,7 @@ pub fn ayrene(data_dir: &Path, workers: usize) -> io::Result<Process> {
 }
 
 /// nginx that answers every path with 302, if it is installed.
-pub fn nginx(dir: &Path, workers: usize) -> io::Result<Option<Process>> {
+pub(crate) fn nginx(dir: &Path, workers: usize) -> io::Result<Option<Process>> {
     let Some(binary) = ["/usr/sbin/nginx", "/usr/bin/nginx", "/opt/homebrew/bin/nginx"]
         .iter()
         .find(|path| Path::new(path).exists())
@@ -91,7 +91,7 @@ pub fn nginx(dir: &Path, workers: usize) -> io::Result<Option<Process>> {
 }
 
 /// This bench as a bare actix-web server: what the framework costs alone.
-pub fn bare(workers: usize) -> io::Result<Process> {
+pub(crate) fn bare(workers: usize) -> io::Result<Process> {
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.env(BARE_SERVER, format!("{address},{workers}"));
@@ -99,10 +99,10 @@ pub fn bare(workers: usize) -> io::Result<Process> {
 }
 
 /// Set in a process that is to be the bare server.
-pub const BARE_SERVER: &str = "AYRENE_BENCH_BARE_SERVER";
+pub(crate) const BARE_SERVER: &str = "AYRENE_BENCH_BARE_SERVER";
 
 /// Body of the process started by [`bare`].
-pub fn run_bare(arguments: &str) -> io::Result<()> {
+pub(crate) fn run_bare(arguments: &str) -> io::Result<()> {
     use actix_web::{App, HttpResponse, HttpServer, web};
     let (address, workers) = arguments.split_once(',').ok_or(io::ErrorKind::InvalidInput)?;
     let workers = workers.parse().map_err(io::Error::other)?;
@@ -118,7 +118,7 @@ pub fn run_bare(arguments: &str) -> io::Result<()> {
 }
 
 /// A whole HTTP exchange on a connection of its own; returns status and body.
-pub fn request(
+pub(crate) fn request(
     address: SocketAddr,
     method: &str,
     path: &str,

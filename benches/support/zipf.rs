@@ -1,7 +1,7 @@
 //! Zipf traffic: the link of rank k is asked for with a weight of 1/k, as popularity on the web is distributed.
 
 /// `length` ranks below `items`, from a fixed seed so that runs compare.
-pub fn ranks(items: usize, length: usize) -> Vec<usize> {
+pub(crate) fn ranks(items: usize, length: usize) -> Vec<usize> {
     let mut cumulative = Vec::with_capacity(items);
     let mut sum = 0.0;
     for rank in 1..=items {

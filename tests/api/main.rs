@@ -1,1 +1,16 @@
-fn main() {}
+//! The HTTP contracts, tested over real sockets against a real Redis. Modules mirror the URLs.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod auth_links;
+mod auth_sessions;
+mod auth_social;
+mod auth_throttle;
+mod manners;
+mod openapi;
+mod redirect;
+mod url;
+mod url_stats;

@@ -1,0 +1,12 @@
+//! What every test stands on: a Redis of the test binary's own, a server on a free port, a client that checks
+//! each answer against the API description.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod client;
+pub mod redis_server;
+pub mod schema;
+pub mod server;
+
+pub use client::{Answer, Client};
+pub use server::TestServer;

@@ -1,0 +1,51 @@
+//! A `redis-server` for the whole test binary, on a unix socket, ended with it.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+static SHARED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+static CHILD: Mutex<Option<Child>> = Mutex::new(None);
+
+/// The URL of the binary's Redis, which the first caller starts.
+pub fn shared_url() -> String {
+    let (_, socket) = SHARED.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("redis.sock");
+        let child = spawn(&["--port", "0", "--unixsocket", socket.to_str().unwrap(), "--save", "", "--enable-debug-command", "yes"]);
+        wait_until("redis-server listens", || UnixStream::connect(&socket).is_ok());
+        *CHILD.lock().unwrap() = Some(child);
+        (dir, socket)
+    });
+    format!("redis+unix://{}", socket.display())
+}
+
+/// Starts a server with these arguments. It dies with this process, tied to it by a pipe that a shell reads.
+pub fn spawn(arguments: &[&str]) -> Child {
+    let binary = ["redis-server", "valkey-server"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
+        .expect("redis-server or valkey-server is installed");
+    Command::new("sh")
+        .args(["-c", "exec 3<&0; \"$0\" \"$@\" 3<&- </dev/null >/dev/null 2>&1 & p=$!; (cat <&3 >/dev/null; kill -9 $p) & wait $p", binary])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// A synchronous connection to the binary's Redis.
+pub fn connection() -> redis::Connection {
+    redis::Client::open(shared_url()).unwrap().get_connection().unwrap()
+}
+
+/// Waits for a condition, ten seconds at most.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
