@@ -62,11 +62,15 @@ fn imports(code: &str) -> Vec<String> {
         expand("", item.trim(), &mut found);
     }
     for inline in text.split("crate::").skip(1) {
-        let path: String = inline.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect();
+        let path: String =
+            inline.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect();
         found.push(format!("crate::{path}"));
     }
     for name in ["actix_web", "actix_web_actors", "redis"] {
-        if text.contains(&format!(" {name}::")) || text.contains(&format!("({name}::")) || text.contains(&format!("<{name}::")) {
+        if text.contains(&format!(" {name}::"))
+            || text.contains(&format!("({name}::"))
+            || text.contains(&format!("<{name}::"))
+        {
             found.push(format!("{name}::"));
         }
     }
@@ -103,7 +107,10 @@ fn refuse(wrong: impl Fn(&Source, &str) -> Option<String>) {
     let problems: Vec<String> = sources()
         .iter()
         .flat_map(|source| {
-            let found = source.imports.iter().filter_map(|import| Some(format!("{}: {import}: {}", source.path, wrong(source, import)?)));
+            let found = source
+                .imports
+                .iter()
+                .filter_map(|import| Some(format!("{}: {import}: {}", source.path, wrong(source, import)?)));
             found.collect::<Vec<_>>()
         })
         .collect();
@@ -112,7 +119,9 @@ fn refuse(wrong: impl Fn(&Source, &str) -> Option<String>) {
 
 #[test]
 fn imports_are_read_with_groups_expanded() {
-    let found = imports("use a::{b, c::{d, e}};\nuse crate::auth::model;\nlet x = crate::http::body::f();\n// use z;\n");
+    let found = imports(
+        "use a::{b, c::{d, e}};\nuse crate::auth::model;\nlet x = crate::http::body::f();\n// use z;\n",
+    );
     for path in ["a::b", "a::c::d", "a::c::e", "crate::auth::model", "crate::http::body::f"] {
         assert!(found.iter().any(|import| import == path), "{path} in {found:?}");
     }
@@ -152,7 +161,8 @@ fn models_import_nothing_of_ours() {
 #[test]
 fn only_the_edge_knows_actix_web() {
     refuse(|source, import| {
-        let allowed = matches!(source.folder(), "app.rs" | "http" | "realtime" | "openapi.rs") || matches!(source.layer(), "routes" | "extractor");
+        let allowed = matches!(source.folder(), "app.rs" | "http" | "realtime" | "openapi.rs")
+            || matches!(source.layer(), "routes" | "extractor");
         (import.starts_with("actix_web") && !allowed).then(|| "HTTP below the routes".to_owned())
     });
 }
@@ -168,7 +178,9 @@ fn only_stores_speak_to_redis() {
 #[test]
 fn keys_are_named_in_keys_rs_alone() {
     for source in sources() {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&source.path)).unwrap();
+        let text =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&source.path))
+                .unwrap();
         let makes_keys = text.contains("space.root(") || text.contains("space.part(");
         assert!(!makes_keys || source.layer() == "keys", "{} makes keys", source.path);
     }

@@ -4,7 +4,6 @@
 //! deterministic: the same claims give the same token, which is how a lost reply can be repeated.
 
 use aws_lc_rs::hmac;
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -183,15 +182,21 @@ impl Keys {
     }
 
     fn read<T: DeserializeOwned>(&self, token: &str) -> Result<T, AuthError> {
-        if jsonwebtoken::decode_header(token).is_err() {
+        if !is_token(token) {
             return Err(AuthError::MalformedToken);
         }
-        match jsonwebtoken::decode(token, &self.decoding, &self.validation) {
-            Ok(data) => Ok(data.claims),
-            Err(error) => Err(match error.kind() {
-                ErrorKind::InvalidToken => AuthError::MalformedToken,
-                _ => AuthError::InvalidToken,
-            }),
-        }
+        jsonwebtoken::decode(token, &self.decoding, &self.validation)
+            .map(|data| data.claims)
+            .map_err(|_| AuthError::InvalidToken)
     }
+}
+
+/// Whether `text` has the form of a JWT (RFC 7519, 3): three parts, the first two JSON objects in base64url.
+fn is_token(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_object = |part: &&str| {
+        let bytes = data_encoding::BASE64URL_NOPAD.decode(part.as_bytes()).ok();
+        bytes.is_some_and(|bytes| serde_json::from_slice::<serde_json::Map<_, _>>(&bytes).is_ok())
+    };
+    parts.len() == 3 && parts[..2].iter().all(is_object)
 }

@@ -81,12 +81,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for FormBody<T> {
         Box::pin(async move {
             insist_on_type(&request, &["application/x-www-form-urlencoded"])?;
             let bytes = read(&request, payload).await?;
-            serde_urlencoded::from_bytes(&bytes).map(Self).map_err(|error| {
-                ApiError::invalid(
-                    invalid_message(request.path()),
-                    vec![FieldError::new("", error.to_string())],
-                )
-            })
+            let deserializer = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(&bytes));
+            parse(deserializer, invalid_message(request.path())).map(Self)
         })
     }
 }
@@ -153,17 +149,26 @@ fn too_large(limits: BodyLimits) -> ApiError {
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8], message: &'static str) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { String::new() } else { path };
-        let problem = without_position(&error.into_inner().to_string());
-        let field = if field.is_empty() { missing_field(&problem).unwrap_or_default() } else { field };
-        ApiError::invalid(message, vec![FieldError::new(field, problem)])
-    })?;
+    let value = parse(&mut deserializer, message)?;
     deserializer
         .end()
         .map_err(|error| ApiError::invalid(message, vec![FieldError::new("", error.to_string())]))?;
     Ok(value)
+}
+
+/// Deserializes, or says which field is wrong.
+fn parse<'de, T, D>(deserializer: D, message: &'static str) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    D: serde::Deserializer<'de>,
+    D::Error: std::fmt::Display,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = without_position(&error.into_inner().to_string());
+        let field = if path == "." { missing_field(&problem).unwrap_or_default() } else { path };
+        ApiError::invalid(message, vec![FieldError::new(field, problem)])
+    })
 }
 
 /// serde names a missing field only in its text: "missing field `email`".

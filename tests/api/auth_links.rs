@@ -6,7 +6,11 @@ use crate::support::server::PASSWORD;
 use crate::support::{Client, TestServer};
 
 async fn register(client: &Client, email: &str) -> serde_json::Value {
-    let answer = client.post("/api/v1/auth/register").json(&json!({ "email": email, "password": PASSWORD })).send().await;
+    let answer = client
+        .post("/api/v1/auth/register")
+        .json(&json!({ "email": email, "password": PASSWORD }))
+        .send()
+        .await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json["data"].clone()
 }
@@ -50,9 +54,13 @@ async fn of_many_racing_registrations_of_one_address_one_wins() {
     let server = TestServer::start();
     let client = server.client();
     let tries = (0..20).map(|_| {
-        client.post("/api/v1/auth/register").json(&json!({ "email": "race@example.com", "password": PASSWORD })).send()
+        client
+            .post("/api/v1/auth/register")
+            .json(&json!({ "email": "race@example.com", "password": PASSWORD }))
+            .send()
     });
-    let statuses: Vec<u16> = futures_util::future::join_all(tries).await.iter().map(|answer| answer.status).collect();
+    let statuses: Vec<u16> =
+        futures_util::future::join_all(tries).await.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 19, "{statuses:?}");
 }
@@ -85,13 +93,22 @@ async fn malformed_registrations_name_the_field() {
 #[tokio::test]
 async fn a_password_of_128_characters_counts_to_the_last_one() {
     let server = TestServer::start();
-    let (right, wrong) = (format!("{}a", "\u{fc}x".repeat(63)) + "1", format!("{}a", "\u{fc}x".repeat(63)) + "2");
+    let (right, wrong) =
+        (format!("{}a", "\u{fc}x".repeat(63)) + "1", format!("{}a", "\u{fc}x".repeat(63)) + "2");
     assert_eq!(right.chars().count(), 128);
     let client = server.client();
-    let answer = client.post("/api/v1/auth/register").json(&json!({ "email": "a@example.com", "password": right })).send().await;
+    let answer = client
+        .post("/api/v1/auth/register")
+        .json(&json!({ "email": "a@example.com", "password": right }))
+        .send()
+        .await;
     assert_eq!(answer.status, 201, "{answer:?}");
     for (password, status) in [(wrong, 401), (format!("{right}x"), 401), (right, 200)] {
-        let answer = client.post("/api/v1/auth/login").json(&json!({ "email": "a@example.com", "password": password })).send().await;
+        let answer = client
+            .post("/api/v1/auth/login")
+            .json(&json!({ "email": "a@example.com", "password": password }))
+            .send()
+            .await;
         assert_eq!(answer.status, status);
     }
 }
@@ -101,12 +118,27 @@ async fn login_answers_as_the_contract_says() {
     let server = TestServer::start();
     let client = server.client();
     let id = register(&client, "ada@example.com").await["id"].clone();
-    let answer = client.post("/api/v1/auth/login").json(&json!({ "email": "ADA@example.com", "password": PASSWORD })).send().await;
-    assert_eq!((answer.status, answer.json["message"].as_str().unwrap()), (200, "User logged in successfully"));
+    let answer = client
+        .post("/api/v1/auth/login")
+        .json(&json!({ "email": "ADA@example.com", "password": PASSWORD }))
+        .send()
+        .await;
+    assert_eq!(
+        (answer.status, answer.json["message"].as_str().unwrap()),
+        (200, "User logged in successfully")
+    );
     assert_eq!(answer.json["data"]["id"], id);
-    for (email, password) in [("ada@example.com", "plum tractor 71 violeT"), ("nobody@example.com", PASSWORD)] {
-        let answer = client.post("/api/v1/auth/login").json(&json!({ "email": email, "password": password })).send().await;
-        assert_eq!((answer.status, answer.json["error"].as_str().unwrap()), (401, "Email or Password is incorrect"));
+    for (email, password) in [("ada@example.com", "plum tractor 71 violeT"), ("nobody@example.com", PASSWORD)]
+    {
+        let answer = client
+            .post("/api/v1/auth/login")
+            .json(&json!({ "email": email, "password": password }))
+            .send()
+            .await;
+        assert_eq!(
+            (answer.status, answer.json["error"].as_str().unwrap()),
+            (401, "Email or Password is incorrect")
+        );
     }
     let answer = client.post("/api/v1/auth/login").json(&json!({ "email": "ada@example.com" })).send().await;
     assert_eq!((answer.status, answer.fields_at_fault()), (400, vec!["password"]));
@@ -141,13 +173,19 @@ async fn a_web_client_has_its_refresh_token_in_the_cookie_alone() {
         .await;
     assert_eq!(foreign.status, 403);
 
-    let refreshed = client.post("/api/v1/auth/refresh").header("cookie", pair).header("sec-fetch-site", "same-origin").send().await;
+    let refreshed = client
+        .post("/api/v1/auth/refresh")
+        .header("cookie", pair)
+        .header("sec-fetch-site", "same-origin")
+        .send()
+        .await;
     assert_eq!((refreshed.status, refreshed.json["message"].as_str().unwrap()), (200, "Token refreshed"));
     assert!(refreshed.json["data"]["refreshToken"].is_null());
     let next = refreshed.header("set-cookie").split(';').next().unwrap().to_owned();
     assert_ne!(next, pair);
     let origin = format!("http://{}", server.address);
-    let again = client.post("/api/v1/auth/refresh").header("cookie", &next).header("origin", &origin).send().await;
+    let again =
+        client.post("/api/v1/auth/refresh").header("cookie", &next).header("origin", &origin).send().await;
     assert_eq!(again.status, 200, "the public URL's origin is allowed: {again:?}");
 
     let token = again.json["data"]["accessToken"].as_str().unwrap();
@@ -166,9 +204,11 @@ async fn a_refresh_without_a_token_is_400_and_with_a_dead_one_401() {
     assert_eq!((none.status, none.json["error"].as_str().unwrap()), (400, "Provided data is invalid"));
     let garbage = client.with_token("garbage").post("/api/v1/auth/refresh").send().await;
     assert_eq!((garbage.status, garbage.json["error"].as_str().unwrap()), (400, "Provided data is invalid"));
-    let access = client.with_token(data["accessToken"].as_str().unwrap()).post("/api/v1/auth/refresh").send().await;
+    let access =
+        client.with_token(data["accessToken"].as_str().unwrap()).post("/api/v1/auth/refresh").send().await;
     assert_eq!(access.status, 401, "an access token does not pass for a refresh token");
-    let good = client.with_token(data["refreshToken"].as_str().unwrap()).post("/api/v1/auth/refresh").send().await;
+    let good =
+        client.with_token(data["refreshToken"].as_str().unwrap()).post("/api/v1/auth/refresh").send().await;
     assert_eq!(good.status, 200);
     assert_eq!(good.json["data"]["id"], data["id"]);
 }
@@ -188,15 +228,26 @@ async fn bearer_failures_are_told_apart() {
     let none_alg = format!("eyJhbGciOiJub25lIn0.{}.", access.split('.').nth(1).unwrap());
     for path in ["/api/v1/auth/me", "/api/v1/user/me", "/api/v1/user/sessions", "/api/v1/url"] {
         let answer = client.get(path).send().await;
-        assert_eq!((answer.status, answer.json["error"].as_str().unwrap()), (401, "Token is expired or invalid"));
+        assert_eq!(
+            (answer.status, answer.json["error"].as_str().unwrap()),
+            (401, "Token is expired or invalid")
+        );
         assert_eq!(answer.header("www-authenticate"), "Bearer");
         for malformed in ["Bearer garbage", "Bearer a.b.c", "Basic YTpi", "Bearer "] {
             let answer = client.get(path).header("authorization", malformed).send().await;
-            assert_eq!((answer.status, answer.json["error"].as_str().unwrap()), (400, "Token is invalid"), "{malformed}");
+            assert_eq!(
+                (answer.status, answer.json["error"].as_str().unwrap()),
+                (400, "Token is invalid"),
+                "{malformed}"
+            );
         }
         for dead in [forged.as_str(), &none_alg, data["refreshToken"].as_str().unwrap()] {
             let answer = client.with_token(dead).get(path).send().await;
-            assert_eq!((answer.status, answer.json["error"].as_str().unwrap()), (401, "Token is expired or invalid"), "{dead}");
+            assert_eq!(
+                (answer.status, answer.json["error"].as_str().unwrap()),
+                (401, "Token is expired or invalid"),
+                "{dead}"
+            );
         }
     }
 }
@@ -218,7 +269,8 @@ async fn a_good_token_whose_user_is_gone_is_400() {
     let mut redis = crate::support::redis_server::connection();
     let account = server.key(&format!("{{user:{}}}:account", data["id"].as_str().unwrap()));
     assert_eq!(redis::cmd("DEL").arg(&account).query::<u8>(&mut redis).unwrap(), 1);
-    let answer = server.client().with_token(data["accessToken"].as_str().unwrap()).get("/api/v1/auth/me").send().await;
+    let answer =
+        server.client().with_token(data["accessToken"].as_str().unwrap()).get("/api/v1/auth/me").send().await;
     assert_eq!((answer.status, answer.json["error"].as_str().unwrap()), (400, "User ID is invalid"));
 }
 
@@ -231,7 +283,12 @@ async fn an_account_that_a_crash_left_half_made_does_not_hold_its_address() {
     redis::cmd("DEL").arg(&account).query::<u8>(&mut redis).unwrap();
     let again = register(&server.client(), "ada@example.com").await;
     assert_ne!(again["id"], data["id"]);
-    let login = server.client().post("/api/v1/auth/login").json(&json!({ "email": "ada@example.com", "password": PASSWORD })).send().await;
+    let login = server
+        .client()
+        .post("/api/v1/auth/login")
+        .json(&json!({ "email": "ada@example.com", "password": PASSWORD }))
+        .send()
+        .await;
     assert_eq!((login.status, &login.json["data"]["id"]), (200, &again["id"]));
 }
 
@@ -242,7 +299,10 @@ async fn me_and_profile_show_the_account() {
     let user = server.client().with_token(data["accessToken"].as_str().unwrap());
     let me = user.get("/api/v1/auth/me").send().await;
     assert_eq!(me.json["message"], "User details fetched successfully");
-    assert_eq!(me.json["data"], json!({ "id": data["id"], "email": "Ada@example.com", "emailVerified": false }));
+    assert_eq!(
+        me.json["data"],
+        json!({ "id": data["id"], "email": "Ada@example.com", "emailVerified": false })
+    );
     let profile = user.get("/api/v1/user/me").send().await;
     assert_eq!(profile.json["message"], "User details fetched successfully");
     let shown = &profile.json["data"]["user"];

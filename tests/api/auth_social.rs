@@ -50,16 +50,28 @@ async fn address_and_username_are_unique_without_regard_to_case() {
         assert!(answer.json["message"].is_string());
     }
     let free = json!({ "email": "other@example.com", "password": PASSWORD, "username": "other" });
-    assert_eq!(client.post("/api/auth/register").json(&free).send().await.status, 201, "a refused try holds neither name");
+    assert_eq!(
+        client.post("/api/auth/register").json(&free).send().await.status,
+        201,
+        "a refused try holds neither name"
+    );
 }
 
 #[tokio::test]
 async fn malformed_bodies_name_every_field() {
     let server = TestServer::start();
     let client = server.client();
-    let answer = client.post("/api/auth/register").json(&json!({ "email": "x", "password": "y", "username": "" })).send().await;
+    let answer = client
+        .post("/api/auth/register")
+        .json(&json!({ "email": "x", "password": "y", "username": "" }))
+        .send()
+        .await;
     assert_eq!((answer.status, answer.fields_at_fault()), (400, vec!["email", "password", "username"]));
-    let answer = client.post("/api/auth/register").json(&json!({ "email": "a@example.com", "password": PASSWORD })).send().await;
+    let answer = client
+        .post("/api/auth/register")
+        .json(&json!({ "email": "a@example.com", "password": PASSWORD }))
+        .send()
+        .await;
     assert_eq!((answer.status, answer.fields_at_fault()), (400, vec!["username"]));
     for body in ["", "[]", "null", "7", "\"x\"", "{", "{\"email\":}", &"[".repeat(5000)] {
         let answer = client.post("/api/auth/login").body("application/json", body.to_owned()).send().await;
@@ -79,7 +91,11 @@ async fn login_takes_an_address_or_a_username_and_makes_the_user_online() {
         json!({ "email": "ada", "password": PASSWORD }),
     ] {
         let answer = client.post("/api/auth/login").json(&body).send().await;
-        assert_eq!((answer.status, answer.json["message"].as_str()), (200, Some("Login successful")), "{body}");
+        assert_eq!(
+            (answer.status, answer.json["message"].as_str()),
+            (200, Some("Login successful")),
+            "{body}"
+        );
         assert_eq!(answer.json["user"]["onlineStatus"], "online");
     }
     for body in [
@@ -99,7 +115,8 @@ async fn refresh_rotates_and_me_shows_the_user() {
     let server = TestServer::start();
     let client = server.client();
     let first = register(&client, "ada").await;
-    let answer = client.post("/api/auth/refresh").json(&json!({ "refreshToken": first["refreshToken"] })).send().await;
+    let answer =
+        client.post("/api/auth/refresh").json(&json!({ "refreshToken": first["refreshToken"] })).send().await;
     assert_eq!(answer.status, 200);
     assert_ne!(answer.json["refreshToken"], first["refreshToken"]);
     let me = client.with_token(answer.json["accessToken"].as_str().unwrap()).get("/api/auth/me").send().await;
@@ -108,7 +125,10 @@ async fn refresh_rotates_and_me_shows_the_user() {
         let answer = client.post("/api/auth/refresh").json(&json!({ "refreshToken": token })).send().await;
         assert_eq!(answer.status, 401, "{token}");
     }
-    assert_eq!(client.post("/api/auth/refresh").json(&json!({})).send().await.fields_at_fault(), ["refreshToken"]);
+    assert_eq!(
+        client.post("/api/auth/refresh").json(&json!({})).send().await.fields_at_fault(),
+        ["refreshToken"]
+    );
     assert_eq!(client.with_token("garbage").get("/api/auth/me").send().await.status, 401);
     assert_eq!(client.get("/api/auth/me").send().await.status, 401);
 }
@@ -119,17 +139,32 @@ async fn logout_takes_a_token_of_either_kind_or_credentials() {
     let client = server.client();
     let first = register(&client, "ada").await;
     let bearer = client.with_token(first["accessToken"].as_str().unwrap());
-    let login = || async { client.post("/api/auth/login").json(&json!({ "username": "ada", "password": PASSWORD })).send().await.json };
+    let login = || async {
+        client
+            .post("/api/auth/login")
+            .json(&json!({ "username": "ada", "password": PASSWORD }))
+            .send()
+            .await
+            .json
+    };
 
     let (second, third) = (login().await, login().await);
-    let answer = client.post("/api/auth/logout").json(&json!({ "refreshToken": second["refreshToken"] })).send().await;
+    let answer =
+        client.post("/api/auth/logout").json(&json!({ "refreshToken": second["refreshToken"] })).send().await;
     assert_eq!((answer.status, answer.json["message"].as_str()), (200, Some("Logout successful")));
-    assert_eq!(client.with_token(second["accessToken"].as_str().unwrap()).get("/api/auth/me").send().await.status, 401);
+    assert_eq!(
+        client.with_token(second["accessToken"].as_str().unwrap()).get("/api/auth/me").send().await.status,
+        401
+    );
 
     assert_eq!(bearer.post("/api/auth/logout").send().await.status, 200);
     assert_eq!(bearer.get("/api/auth/me").send().await.status, 401);
     let third = client.with_token(third["accessToken"].as_str().unwrap());
-    assert_eq!(third.get("/api/auth/me").send().await.json["user"]["onlineStatus"], "online", "one session is left");
+    assert_eq!(
+        third.get("/api/auth/me").send().await.json["user"]["onlineStatus"],
+        "online",
+        "one session is left"
+    );
 
     let wrong = json!({ "email": "ada@example.com", "password": "wrong password" });
     assert_eq!(client.post("/api/auth/logout").json(&wrong).send().await.status, 401);
@@ -147,7 +182,11 @@ async fn the_last_logout_makes_the_user_offline() {
     let first = register(&client, "ada").await;
     let id = first["user"]["_id"].as_str().unwrap();
     client.post("/api/auth/login").json(&json!({ "username": "ada", "password": PASSWORD })).send().await;
-    client.post("/api/auth/logout").json(&json!({ "email": "ada@example.com", "password": PASSWORD })).send().await;
+    client
+        .post("/api/auth/logout")
+        .json(&json!({ "email": "ada@example.com", "password": PASSWORD }))
+        .send()
+        .await;
     let mut redis = crate::support::redis_server::connection();
     let key = server.key(&format!("{{user:{id}}}:account"));
     assert_eq!(redis::cmd("HGET").arg(key).arg("online").query::<String>(&mut redis).unwrap(), "0");
@@ -158,16 +197,29 @@ async fn one_account_works_on_both_surfaces() {
     let server = TestServer::start();
     let client = server.client();
     let social = register(&client, "ada").await;
-    let links = client.post("/api/v1/auth/login").json(&json!({ "email": "ada@example.com", "password": PASSWORD })).send().await;
+    let links = client
+        .post("/api/v1/auth/login")
+        .json(&json!({ "email": "ada@example.com", "password": PASSWORD }))
+        .send()
+        .await;
     assert_eq!(links.json["data"]["id"], social["user"]["_id"]);
     let from_links = client.with_token(links.json["data"]["accessToken"].as_str().unwrap());
     assert_eq!(from_links.get("/api/auth/me").send().await.json["user"]["username"], "ada");
     let from_social = client.with_token(social["accessToken"].as_str().unwrap());
     assert_eq!(from_social.get("/api/v1/auth/me").send().await.json["data"]["email"], "ada@example.com");
-    let refresh = client.with_token(social["refreshToken"].as_str().unwrap()).post("/api/v1/auth/refresh").send().await;
+    let refresh =
+        client.with_token(social["refreshToken"].as_str().unwrap()).post("/api/v1/auth/refresh").send().await;
     assert_eq!(refresh.status, 200);
 
-    let other = client.post("/api/v1/auth/register").json(&json!({ "email": "bob@example.com", "password": PASSWORD })).send().await;
-    let bob = client.with_token(other.json["data"]["accessToken"].as_str().unwrap()).get("/api/auth/me").send().await;
+    let other = client
+        .post("/api/v1/auth/register")
+        .json(&json!({ "email": "bob@example.com", "password": PASSWORD }))
+        .send()
+        .await;
+    let bob = client
+        .with_token(other.json["data"]["accessToken"].as_str().unwrap())
+        .get("/api/auth/me")
+        .send()
+        .await;
     assert!(bob.json["user"]["username"].as_str().unwrap().starts_with("user-"), "a username is made up");
 }

@@ -22,7 +22,13 @@ fn behind_proxy() -> TestServer {
 
 async fn account(server: &TestServer, email: &str) {
     let body = json!({ "email": email, "password": PASSWORD });
-    let answer = server.client().post("/api/v1/auth/register").header("x-forwarded-for", "198.51.100.1").json(&body).send().await;
+    let answer = server
+        .client()
+        .post("/api/v1/auth/register")
+        .header("x-forwarded-for", "198.51.100.1")
+        .json(&body)
+        .send()
+        .await;
     assert_eq!(answer.status, 201);
 }
 
@@ -33,7 +39,8 @@ async fn guesses_at_an_account_wait_longer_and_longer_from_wherever_they_come() 
     let client = server.client();
     let mut statuses = Vec::new();
     for guess in 0..5 {
-        statuses.push(login(&client, "ada@example.com", "wrong password", &format!("203.0.113.{guess}")).await);
+        statuses
+            .push(login(&client, "ada@example.com", "wrong password", &format!("203.0.113.{guess}")).await);
     }
     assert_eq!(statuses.iter().map(|answer| answer.status).collect::<Vec<_>>(), [401, 401, 401, 401, 429]);
     assert_eq!(statuses[4].header("retry-after"), "1");
@@ -44,7 +51,11 @@ async fn guesses_at_an_account_wait_longer_and_longer_from_wherever_they_come() 
     let longer = login(&client, "ada@example.com", "wrong password", "203.0.113.51").await;
     assert_eq!((longer.status, longer.header("retry-after")), (429, "2"), "the wait has doubled");
     tokio::time::sleep(Duration::from_millis(2100)).await;
-    assert_eq!(login(&client, "ada@example.com", PASSWORD, "203.0.113.99").await.status, 200, "never locked out");
+    assert_eq!(
+        login(&client, "ada@example.com", PASSWORD, "203.0.113.99").await.status,
+        200,
+        "never locked out"
+    );
 }
 
 #[tokio::test]
@@ -57,7 +68,11 @@ async fn strangers_who_guess_do_not_make_the_owner_wait() {
         login(&client, "ada@example.com", "wrong password", &format!("203.0.113.{guess}")).await;
     }
     assert_eq!(login(&client, "ada@example.com", PASSWORD, "203.0.113.77").await.status, 429);
-    assert_eq!(login(&client, "ada@example.com", PASSWORD, "192.0.2.7").await.status, 200, "an address known to the account");
+    assert_eq!(
+        login(&client, "ada@example.com", PASSWORD, "192.0.2.7").await.status,
+        200,
+        "an address known to the account"
+    );
 }
 
 #[tokio::test]
@@ -66,7 +81,11 @@ async fn guesses_from_one_address_wait_whatever_they_guess_at() {
     let client = server.client();
     let mut statuses = Vec::new();
     for guess in 0..8 {
-        statuses.push(login(&client, &format!("nobody{guess}@example.com"), "wrong password", "203.0.113.1").await.status);
+        statuses.push(
+            login(&client, &format!("nobody{guess}@example.com"), "wrong password", "203.0.113.1")
+                .await
+                .status,
+        );
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 401, 401, 429]);
     assert_eq!(login(&client, "someone@example.com", "wrong password", "203.0.113.2").await.status, 401);
@@ -79,7 +98,8 @@ async fn a_hundred_parallel_guesses_are_counted_before_they_are_evaluated() {
     let client = server.client();
     let ips: Vec<String> = (0..100).map(|guess| format!("203.0.113.{guess}")).collect();
     let tries = ips.iter().map(|ip| login(&client, "ada@example.com", "wrong password", ip));
-    let statuses: Vec<u16> = futures_util::future::join_all(tries).await.iter().map(|answer| answer.status).collect();
+    let statuses: Vec<u16> =
+        futures_util::future::join_all(tries).await.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 4, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 96);
 }

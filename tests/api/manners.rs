@@ -30,7 +30,11 @@ async fn limits_count_per_address_and_say_where_one_stands() {
         let answer = visit("203.0.113.1").await;
         assert_eq!(answer.status, 404);
         assert_eq!(answer.header("ratelimit-policy"), "\"redirect\";q=5;w=60");
-        assert!(answer.header("ratelimit").starts_with(&format!("\"redirect\";r={left};t=")), "{}", answer.header("ratelimit"));
+        assert!(
+            answer.header("ratelimit").starts_with(&format!("\"redirect\";r={left};t=")),
+            "{}",
+            answer.header("ratelimit")
+        );
     }
     let over = visit("203.0.113.1").await;
     assert_eq!(over.status, 429);
@@ -66,7 +70,9 @@ async fn every_answer_has_an_id_and_the_security_headers() {
     let mut ids = std::collections::HashSet::new();
     for path in ["/healthz", "/missing1", "/api/v1/url", "/api/auth/me", "/nothing/here", "/openapi.json"] {
         let answer = client.get(path).send().await;
-        assert!(ids.insert(answer.header("x-request-id").to_owned()) && !answer.header("x-request-id").is_empty());
+        assert!(
+            ids.insert(answer.header("x-request-id").to_owned()) && !answer.header("x-request-id").is_empty()
+        );
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
         if path != "/missing1" {
@@ -83,7 +89,10 @@ async fn unknown_paths_and_methods_answer_in_the_shape_of_their_surface() {
     let server = TestServer::start();
     let client = server.client();
     let links = client.get("/api/v1/nothing").send().await;
-    assert_eq!((links.status, &links.json["status"], &links.json["success"]), (404, &json!(404), &json!(false)));
+    assert_eq!(
+        (links.status, &links.json["status"], &links.json["success"]),
+        (404, &json!(404), &json!(false))
+    );
     let social = client.get("/api/nothing").send().await;
     assert_eq!((social.status, social.json["message"].is_string()), (404, true));
     let method = client.delete("/api/v1/url").send().await;
@@ -99,16 +108,30 @@ async fn bodies_are_bounded_typed_and_named() {
     let big = format!("{{\"longUrl\":\"https://example.com/{}\"}}", "x".repeat(70_000));
     assert_eq!(client.post("/api/v1/url").body("application/json", big.clone()).send().await.status, 413);
     for kind in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
-        let answer = client.post("/api/v1/url").body(kind, "{\"longUrl\":\"https://example.com/\"}").send().await;
+        let answer =
+            client.post("/api/v1/url").body(kind, "{\"longUrl\":\"https://example.com/\"}").send().await;
         assert_eq!(answer.status, 415, "{kind}");
     }
-    let charset = client.post("/api/v1/url").body("Application/JSON; charset=utf-8", "{\"longUrl\":\"https://example.com/\"}").send().await;
+    let charset = client
+        .post("/api/v1/url")
+        .body("Application/JSON; charset=utf-8", "{\"longUrl\":\"https://example.com/\"}")
+        .send()
+        .await;
     assert_eq!(charset.status, 201);
-    for body in [b"\xff\xfe".to_vec(), b"{\"longUrl\":\"\xff\"}".to_vec(), b"{\"longUrl\":\"https://example.com/\"} x".to_vec(), b"".to_vec()] {
+    for body in [
+        b"\xff\xfe".to_vec(),
+        b"{\"longUrl\":\"\xff\"}".to_vec(),
+        b"{\"longUrl\":\"https://example.com/\"} x".to_vec(),
+        b"".to_vec(),
+    ] {
         let answer = client.post("/api/v1/url").body("application/json", body).send().await;
         assert_eq!((answer.status, answer.json["error"].as_str()), (400, Some("Invalid Data")));
     }
-    let twice = client.post("/api/v1/url").body("application/json", "{\"longUrl\":\"https://a.example/\",\"longUrl\":\"https://b.example/\"}").send().await;
+    let twice = client
+        .post("/api/v1/url")
+        .body("application/json", "{\"longUrl\":\"https://a.example/\",\"longUrl\":\"https://b.example/\"}")
+        .send()
+        .await;
     assert_eq!(twice.status, 400);
 }
 
@@ -149,7 +172,14 @@ async fn malformed_http_is_refused_and_the_server_lives() {
     let server = TestServer::start();
     let huge = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(500));
-    for request in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &huge, &many, "POST /api/v1/url HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"] {
+    for request in [
+        "\0\0\0\0\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        &huge,
+        &many,
+        "POST /api/v1/url HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    ] {
         let answer = raw(&server, &[(request, 0)]);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{request:.30} {answer:.200}");
     }
@@ -158,7 +188,9 @@ async fn malformed_http_is_refused_and_the_server_lives() {
 
 #[tokio::test]
 async fn health_and_metrics_answer_whom_they_should() {
-    let server = TestServer::start_with(|config| config.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
+    let server = TestServer::start_with(|config| {
+        config.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]
+    });
     let client = server.client();
     assert_eq!(client.get("/healthz").send().await.json, json!({ "status": "ok" }));
     assert_eq!(client.get("/readyz").send().await.json, json!({ "status": "ok" }));
@@ -166,7 +198,11 @@ async fn health_and_metrics_answer_whom_they_should() {
     client.get(&format!("/{code}")).send().await;
     let metrics = client.get("/metrics").send().await;
     assert_eq!(metrics.status, 200);
-    assert!(metrics.text.contains("ayrene_http_requests_total{route=\"/{code}\",status=\"302\"}"), "{}", metrics.text);
+    assert!(
+        metrics.text.contains("ayrene_http_requests_total{route=\"/{code}\",status=\"302\"}"),
+        "{}",
+        metrics.text
+    );
     assert!(metrics.text.contains("ayrene_visits_total{outcome=\"open\"}"));
     assert!(!metrics.text.contains(&code), "no code, no address, no user in a label");
     assert_eq!(client.get("/metrics").header("x-forwarded-for", "203.0.113.1").send().await.status, 403);
@@ -176,7 +212,13 @@ async fn health_and_metrics_answer_whom_they_should() {
 async fn a_forged_forwarding_header_changes_nothing_without_a_trusted_proxy() {
     let server = TestServer::start();
     let body = json!({ "email": "a@example.com", "password": PASSWORD });
-    let answer = server.client().post("/api/v1/auth/register").header("x-forwarded-for", "6.6.6.6").json(&body).send().await;
+    let answer = server
+        .client()
+        .post("/api/v1/auth/register")
+        .header("x-forwarded-for", "6.6.6.6")
+        .json(&body)
+        .send()
+        .await;
     let user = server.client().with_token(answer.json["data"]["accessToken"].as_str().unwrap());
     let sessions = user.get("/api/v1/user/sessions").send().await;
     assert_eq!(sessions.json["data"]["sessions"][0]["ipAddress"], "127.0.0.1");

@@ -71,7 +71,11 @@ async fn unknown_codes_are_404_as_a_page_or_as_data() {
         assert_eq!(page.status, 404, "{path}");
         assert!(page.header("content-type").starts_with("text/html"), "{path} {page:?}");
         let data = client.get(path).header("accept", "application/json").send().await;
-        assert_eq!((data.status, data.json["error"].as_str()), (404, Some("URL code does not exists")), "{path}");
+        assert_eq!(
+            (data.status, data.json["error"].as_str()),
+            (404, Some("URL code does not exists")),
+            "{path}"
+        );
         assert_eq!(data.json["success"], false);
     }
     assert_eq!(client.get("/some/deeper/path").send().await.status, 404);
@@ -89,7 +93,10 @@ async fn a_protected_link_shows_its_page_to_a_browser_and_its_method_to_a_progra
     assert!(!page.text.contains("<script") && !page.text.contains("example.com"));
     assert_eq!(page.header("cache-control"), "no-store");
     assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
-    assert!(!page.header("content-security-policy").contains("form-action"), "it would stop the 303 to the target");
+    assert!(
+        !page.header("content-security-policy").contains("form-action"),
+        "it would stop the 303 to the target"
+    );
     let data = client.get(&format!("/{code}")).header("accept", "application/json").send().await;
     assert_eq!((data.status, data.json["error"].as_str()), (401, Some("This URL is protected")));
     assert_eq!(data.json["details"], json!({ "protectionMethod": "PASSWORD" }));
@@ -113,7 +120,8 @@ async fn the_page_opens_the_link_without_a_script() {
     let wrong = client.post(&path).header("accept", HTML).form(&[("password", "<b>wrong</b>")]).send().await;
     assert_eq!(wrong.status, 401);
     assert!(wrong.text.contains("role=\"alert\"") && !wrong.text.contains("<b>wrong"), "{}", wrong.text);
-    let wrong = client.post(&path).header("accept", "application/json").form(&[("password", "wrong")]).send().await;
+    let wrong =
+        client.post(&path).header("accept", "application/json").form(&[("password", "wrong")]).send().await;
     assert_eq!((wrong.status, wrong.json["error"].as_str()), (401, Some("Password is incorrect")));
     let right = client.post(&path).header("accept", HTML).form(&[("password", "sesame")]).send().await;
     assert_eq!((right.status, right.header("location")), (303, "https://example.com/closed"));
@@ -121,7 +129,7 @@ async fn the_page_opens_the_link_without_a_script() {
     assert_eq!(counts(&owner, &code).await, (json!(3), json!(1)));
 
     let nothing = client.post(&path).form(&[("other", "x")]).send().await;
-    assert_eq!((nothing.status, nothing.fields_at_fault()), (400, vec!["password"]));
+    assert_eq!((nothing.status, nothing.fields_at_fault()), (400, vec!["password"]), "{nothing:?}");
     assert_eq!(client.post(&path).json(&json!({ "password": "sesame" })).send().await.status, 415);
     assert_eq!(client.post("/missing1").form(&[("password", "x")]).send().await.status, 404);
 }
@@ -143,7 +151,13 @@ async fn a_password_changed_while_it_is_compared_does_not_open() {
     });
     tokio::time::sleep(std::time::Duration::from_millis(40)).await;
     // As another node would: the argon2 hash of "other" with small parameters.
-    let other = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    redis::cmd("HSET").arg(server.key(&format!("{{link:{code}}}"))).arg("h").arg(other).query::<u8>(&mut redis).unwrap();
+    let other =
+        "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    redis::cmd("HSET")
+        .arg(server.key(&format!("{{link:{code}}}")))
+        .arg("h")
+        .arg(other)
+        .query::<u8>(&mut redis)
+        .unwrap();
     assert_eq!(unlock.await.unwrap().status, 401, "settled against the new password");
 }

@@ -12,7 +12,10 @@ async fn create(client: &Client, body: Value) -> Answer {
 
 async fn fetch(client: &Client, code: &str) -> Value {
     let answer = client.get(&format!("/api/v1/url/get/{code}")).send().await;
-    assert_eq!((answer.status, answer.json["message"].as_str()), (200, Some("URL data fetched successfully")));
+    assert_eq!(
+        (answer.status, answer.json["message"].as_str()),
+        (200, Some("URL data fetched successfully"))
+    );
     answer.json["data"]["url"].clone()
 }
 
@@ -52,7 +55,12 @@ async fn a_guest_cannot_have_analytics_or_mails_and_a_bad_token_is_no_guest() {
     }
     let declined = json!({ "longUrl": "https://example.com/", "isAnalyticsEnabled": false, "emailNotificationEnable": null });
     assert_eq!(create(&server.client(), declined).await.status, 201);
-    assert_eq!(create(&server.client().with_token("garbage"), json!({ "longUrl": "https://example.com/" })).await.status, 400);
+    assert_eq!(
+        create(&server.client().with_token("garbage"), json!({ "longUrl": "https://example.com/" }))
+            .await
+            .status,
+        400
+    );
 }
 
 #[tokio::test]
@@ -79,7 +87,10 @@ async fn every_wrong_field_is_named_and_changes_nothing() {
         (json!({ "longUrl": url, "protectionMethod": 1 }), "protectionMethod"),
         (json!({ "longUrl": url, "protectionMethod": "PASSWORD" }), "urlPassword"),
         (json!({ "longUrl": url, "protectionMethod": "PASSWORD", "urlPassword": "" }), "urlPassword"),
-        (json!({ "longUrl": url, "protectionMethod": "PASSWORD", "urlPassword": "x".repeat(129) }), "urlPassword"),
+        (
+            json!({ "longUrl": url, "protectionMethod": "PASSWORD", "urlPassword": "x".repeat(129) }),
+            "urlPassword",
+        ),
         (json!({ "longUrl": url, "protectionMethod": "PASSWORD", "urlPassword": 7 }), "urlPassword"),
         (json!({ "longUrl": url, "urlPassword": "secret" }), "protectionMethod"),
         (json!({ "longUrl": url, "isUrlSFW": "yes" }), "isUrlSFW"),
@@ -96,7 +107,11 @@ async fn every_wrong_field_is_named_and_changes_nothing() {
         (json!({ "longUrl": url, "customAlias": "admin" }), "customAlias"),
     ] {
         let answer = create(&user, body.clone()).await;
-        assert_eq!((answer.status, answer.json["error"].as_str()), (400, Some("Invalid Data")), "{body} {answer:?}");
+        assert_eq!(
+            (answer.status, answer.json["error"].as_str()),
+            (400, Some("Invalid Data")),
+            "{body} {answer:?}"
+        );
         assert_eq!(answer.fields_at_fault(), [field], "{body} {answer:?}");
     }
     let methods = ["OTP", "NOPE"].map(|method| json!({ "longUrl": url, "protectionMethod": method }));
@@ -113,22 +128,38 @@ async fn links_to_ourselves_are_refused_in_every_notation() {
     });
     let client = server.client();
     for url in [
-        "https://go.example/x", "http://GO.example:8080/x", "https://go.example./x", "http://xn--bcher-kva.example/",
-        "http://127.0.0.1:1/", "http://[::1]/", "http://2130706433/", "http://localhost:3000/",
+        "https://go.example/x",
+        "http://GO.example:8080/x",
+        "https://go.example./x",
+        "http://xn--bcher-kva.example/",
+        "http://127.0.0.1:1/",
+        "http://[::1]/",
+        "http://2130706433/",
+        "http://localhost:3000/",
     ] {
         assert_eq!(create(&client, json!({ "longUrl": url })).await.fields_at_fault(), ["longUrl"], "{url}");
     }
-    let sent_to = client.post("/api/v1/url").header("host", "other.example").json(&json!({ "longUrl": "http://other.example/" })).send().await;
+    let sent_to = client
+        .post("/api/v1/url")
+        .header("host", "other.example")
+        .json(&json!({ "longUrl": "http://other.example/" }))
+        .send()
+        .await;
     assert_eq!(sent_to.status, 400, "the host the request was sent to is ours too");
     let answer = create(&client, json!({ "longUrl": "https://example.com/" })).await;
-    assert!(answer.json["data"]["shortUrl"].as_str().unwrap().starts_with("https://go.example/"), "never from the Host header");
+    assert!(
+        answer.json["data"]["shortUrl"].as_str().unwrap().starts_with("https://go.example/"),
+        "never from the Host header"
+    );
 }
 
 #[tokio::test]
 async fn an_alias_has_one_winner_among_many() {
     let server = TestServer::start();
     let users = futures_util::future::join_all((0..20).map(|_| server.user())).await;
-    let tries = users.iter().map(|user| create(user, json!({ "longUrl": "https://example.com/", "customAlias": "the-prize" })));
+    let tries = users
+        .iter()
+        .map(|user| create(user, json!({ "longUrl": "https://example.com/", "customAlias": "the-prize" })));
     let answers = futures_util::future::join_all(tries).await;
     let winners: Vec<usize> = (0..20).filter(|&index| answers[index].status == 201).collect();
     assert_eq!(winners.len(), 1);
@@ -160,13 +191,21 @@ async fn the_owner_fetches_and_nobody_else() {
     assert_eq!(link["protectionMethod"], "PASSWORD");
     assert_eq!(link["isUrlSFW"], false);
     assert!(link["protectedPassword"].as_str().unwrap().chars().all(|c| c == '*'), "a mask");
-    for path in [format!("/api/v1/url/get/{code}"), "/api/v1/url/get/missing1".to_owned(), "/api/v1/url/get/no".to_owned()] {
+    for path in [
+        format!("/api/v1/url/get/{code}"),
+        "/api/v1/url/get/missing1".to_owned(),
+        "/api/v1/url/get/no".to_owned(),
+    ] {
         let answer = stranger.get(&path).send().await;
         assert_eq!((answer.status, answer.json["error"].as_str()), (404, Some("URL code does not exists")));
     }
     assert_eq!(server.client().get(&format!("/api/v1/url/get/{code}")).send().await.status, 401);
     let guest = server.client().shorten(&json!({ "longUrl": "https://example.com/" })).await;
-    assert_eq!(stranger.get(&format!("/api/v1/url/get/{guest}")).send().await.status, 404, "a guest's link is nobody's");
+    assert_eq!(
+        stranger.get(&format!("/api/v1/url/get/{guest}")).send().await.status,
+        404,
+        "a guest's link is nobody's"
+    );
 }
 
 #[tokio::test]
@@ -175,7 +214,8 @@ async fn no_password_is_stored_or_shown_in_the_clear() {
     let owner = server.user().await;
     let code = owner.shorten(&json!({ "longUrl": "https://example.com/", "protectionMethod": "PASSWORD", "urlPassword": "open sesame" })).await;
     let mut redis = crate::support::redis_server::connection();
-    let stored: Vec<String> = redis::cmd("HGETALL").arg(server.key(&format!("{{link:{code}}}"))).query(&mut redis).unwrap();
+    let stored: Vec<String> =
+        redis::cmd("HGETALL").arg(server.key(&format!("{{link:{code}}}"))).query(&mut redis).unwrap();
     assert!(stored.iter().any(|value| value.starts_with("$argon2id$")), "{stored:?}");
     assert!(!stored.iter().any(|value| value.contains("sesame")), "{stored:?}");
 }
@@ -191,7 +231,10 @@ async fn changes_hold_for_the_very_next_request_on_every_node() {
     for round in 0..50 {
         let target = format!("https://example.com/{round}");
         let answer = owner.patch(&path).json(&json!({ "newLongUrl": target })).send().await;
-        assert_eq!((answer.status, answer.json["message"].as_str()), (200, Some("Data updated successfully")));
+        assert_eq!(
+            (answer.status, answer.json["message"].as_str()),
+            (200, Some("Data updated successfully"))
+        );
         assert_eq!(answer.json["data"]["url"]["longUrl"], target);
         assert_eq!(location(&elsewhere, &code).await, target);
     }
@@ -246,10 +289,14 @@ async fn switches_can_be_turned_on_and_off() {
     let owner = server.user().await;
     let code = owner.shorten(&json!({ "longUrl": "https://example.com/" })).await;
     for on in [true, false] {
-        let body = json!({ "newIsUrlSFW": on, "newIsAnalyticsEnabled": on, "newEmailNotificationEnable": on });
+        let body =
+            json!({ "newIsUrlSFW": on, "newIsAnalyticsEnabled": on, "newEmailNotificationEnable": on });
         assert_eq!(owner.patch(&format!("/api/v1/url/{code}")).json(&body).send().await.status, 200);
         let link = fetch(&owner, &code).await;
-        assert_eq!((&link["isUrlSFW"], &link["isAnalyticsEnabled"], &link["emailNotificationEnable"]), (&json!(on), &json!(on), &json!(on)));
+        assert_eq!(
+            (&link["isUrlSFW"], &link["isAnalyticsEnabled"], &link["emailNotificationEnable"]),
+            (&json!(on), &json!(on), &json!(on))
+        );
     }
 }
 
@@ -282,7 +329,14 @@ async fn ones_own_links_are_paged_newest_first_and_searched() {
         let owner = owner.clone();
         async move { owner.get(&path).send().await.json["data"].clone() }
     };
-    let codes = |data: &Value| data["urls"].as_array().unwrap().iter().map(|link| link["urlCode"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let codes = |data: &Value| {
+        data["urls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|link| link["urlCode"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
     let first = page("").await;
     assert_eq!((codes(&first).len(), &first["total"], &first["hasNext"]), (20, &json!(25), &json!(true)));
     assert_eq!(codes(&first)[0], "alias-24");
@@ -297,7 +351,14 @@ async fn ones_own_links_are_paged_newest_first_and_searched() {
     assert_eq!(codes(&page("?search=alias-7").await), ["alias-7"]);
     assert_eq!(codes(&page("?search=page-1&limit=5&page=3").await).len(), 1);
     assert!(codes(&page("?search=stranger").await).is_empty());
-    for (query, field) in [("?page=0", "page"), ("?page=x", "page"), ("?page=-1", "page"), ("?limit=101", "limit"), ("?limit=", "limit"), ("?page=99999999999999999999", "page")] {
+    for (query, field) in [
+        ("?page=0", "page"),
+        ("?page=x", "page"),
+        ("?page=-1", "page"),
+        ("?limit=101", "limit"),
+        ("?limit=", "limit"),
+        ("?page=99999999999999999999", "page"),
+    ] {
         let answer = owner.get(&format!("/api/v1/url{query}")).send().await;
         assert_eq!((answer.status, answer.fields_at_fault()), (400, vec![field]), "{query}");
     }
@@ -341,7 +402,10 @@ async fn the_password_opens_a_protected_link() {
     let answer = owner.post(&path).json(&json!({ "password": "wrong" })).send().await;
     assert_eq!((answer.status, answer.json["error"].as_str()), (401, Some("Password is incorrect")));
     let answer = owner.post(&path).json(&json!({ "password": "sesame" })).send().await;
-    assert_eq!((answer.status, answer.json["message"].as_str()), (200, Some("Long URL fetched successfully")));
+    assert_eq!(
+        (answer.status, answer.json["message"].as_str()),
+        (200, Some("Long URL fetched successfully"))
+    );
     assert_eq!(answer.json["data"], json!({ "url": "https://example.com/closed" }));
     for body in [json!({}), json!({ "password": 1 }), json!({ "OTP": "123456" })] {
         let answer = owner.post(&path).json(&body).send().await;
@@ -360,10 +424,18 @@ async fn guesses_at_a_link_wait_longer_and_longer() {
     let path = format!("/api/v1/url/{code}");
     let wrong = json!({ "password": "wrong" });
     let tries = futures_util::future::join_all((0..50).map(|_| client.post(&path).json(&wrong).send())).await;
-    assert_eq!(tries.iter().filter(|answer| answer.status == 401).count(), 6, "five are free, the sixth starts the wait");
+    assert_eq!(
+        tries.iter().filter(|answer| answer.status == 401).count(),
+        6,
+        "five are free, the sixth starts the wait"
+    );
     let waiting: Vec<&Answer> = tries.iter().filter(|answer| answer.status == 429).collect();
     assert_eq!(waiting.len(), 44);
     assert!(waiting.iter().all(|answer| answer.header("retry-after") == "1"));
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(client.post(&path).json(&json!({ "password": "sesame" })).send().await.status, 200, "never locked");
+    assert_eq!(
+        client.post(&path).json(&json!({ "password": "sesame" })).send().await.status,
+        200,
+        "never locked"
+    );
 }

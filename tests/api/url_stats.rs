@@ -4,11 +4,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, TestServer};
 
-const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
+const BROWSER: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
 
 async fn stats(client: &Client, code: &str, query: &str) -> Value {
     let answer = client.get(&format!("/api/v1/url/stats/{code}{query}")).send().await;
-    assert_eq!((answer.status, answer.json["message"].as_str()), (200, Some("URL analytics fetched successfully")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.json["message"].as_str()),
+        (200, Some("URL analytics fetched successfully")),
+        "{answer:?}"
+    );
     answer.json["data"].clone()
 }
 
@@ -30,13 +35,21 @@ async fn an_event_remembers_network_referrer_and_class() {
     };
     visit(reqwest::Method::GET, "203.0.113.77", BROWSER, "https://news.example/item?secret=1").await;
     visit(reqwest::Method::HEAD, "2001:db8:aaaa:bbbb::1", "Slackbot-LinkExpanding 1.0", "").await;
-    visit(reqwest::Method::GET, "203.0.113.78", "Googlebot/2.1 (+http://www.google.com/bot.html)", "nonsense").await;
+    visit(
+        reqwest::Method::GET,
+        "203.0.113.78",
+        "Googlebot/2.1 (+http://www.google.com/bot.html)",
+        "nonsense",
+    )
+    .await;
     let data = stats(&owner, &code, "").await;
     let events = data["stats"].as_array().unwrap();
     assert_eq!((events.len(), &data["total"]), (3, &json!(3)));
     let seen: Vec<[&str; 5]> = events
         .iter()
-        .map(|event| ["ip", "httpMethod", "agent", "referrer", "method"].map(|field| event[field].as_str().unwrap()))
+        .map(|event| {
+            ["ip", "httpMethod", "agent", "referrer", "method"].map(|field| event[field].as_str().unwrap())
+        })
         .collect();
     assert_eq!(seen[0], ["203.0.113.0", "GET", "bot", "", "NONE"], "newest first");
     assert_eq!(seen[1], ["2001:db8:aaaa::", "HEAD", "preview", "", "NONE"]);
@@ -68,7 +81,18 @@ async fn attempts_on_a_protected_link_are_events_that_failed_or_succeeded() {
     client.post(&format!("/api/v1/url/{code}")).json(&json!({ "password": "wrong" })).send().await;
     client.post(&format!("/api/v1/url/{code}")).json(&json!({ "password": "sesame" })).send().await;
     let data = stats(&owner, &code, "").await;
-    let seen: Vec<_> = data["stats"].as_array().unwrap().iter().map(|event| (event["httpMethod"].as_str().unwrap(), event["success"].as_bool().unwrap(), event["method"].as_str().unwrap())).collect();
+    let seen: Vec<_> = data["stats"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            (
+                event["httpMethod"].as_str().unwrap(),
+                event["success"].as_bool().unwrap(),
+                event["method"].as_str().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(seen, [("POST", true, "PASSWORD"), ("POST", false, "PASSWORD"), ("GET", false, "PASSWORD")]);
 }
 
@@ -90,16 +114,30 @@ async fn events_are_paged_ten_at_a_time_and_thirty_at_most() {
     let owner = server.user().await;
     let code = owner.shorten(&json!({ "longUrl": "https://example.com/", "isAnalyticsEnabled": true })).await;
     for number in 0..45 {
-        server.client().get(&format!("/{code}")).header("referer", &format!("https://r{number}.example/")).send().await;
+        server
+            .client()
+            .get(&format!("/{code}"))
+            .header("referer", &format!("https://r{number}.example/"))
+            .send()
+            .await;
     }
     let first = stats(&owner, &code, "").await;
-    assert_eq!((first["stats"].as_array().unwrap().len(), &first["total"], &first["hasNext"]), (10, &json!(45), &json!(true)));
+    assert_eq!(
+        (first["stats"].as_array().unwrap().len(), &first["total"], &first["hasNext"]),
+        (10, &json!(45), &json!(true))
+    );
     assert_eq!(first["stats"][0]["referrer"], "r44.example");
     let last = stats(&owner, &code, "?page=5").await;
     assert_eq!((last["stats"].as_array().unwrap().len(), &last["hasNext"]), (5, &json!(false)));
     assert_eq!((&last["stats"][4]["referrer"], &last["stats"][0]["page"]), (&json!("r0.example"), &json!(5)));
     assert_eq!(stats(&owner, &code, "?page=2&range=30").await["stats"].as_array().unwrap().len(), 15);
-    for (query, field) in [("?range=31", "range"), ("?range=0", "range"), ("?range=x", "range"), ("?page=0", "page"), ("?page=", "page")] {
+    for (query, field) in [
+        ("?range=31", "range"),
+        ("?range=0", "range"),
+        ("?range=x", "range"),
+        ("?page=0", "page"),
+        ("?page=", "page"),
+    ] {
         let answer = owner.get(&format!("/api/v1/url/stats/{code}{query}")).send().await;
         assert_eq!((answer.status, answer.fields_at_fault()), (400, vec![field]), "{query}");
     }

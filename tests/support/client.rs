@@ -35,7 +35,9 @@ impl Answer {
     /// The names of the fields at fault, on either surface.
     pub fn fields_at_fault(&self) -> Vec<&str> {
         let errors = self.json["details"]["errors"].as_array().or(self.json["errors"].as_array());
-        errors.map(|errors| errors.iter().filter_map(|error| error["field"].as_str()).collect()).unwrap_or_default()
+        errors
+            .map(|errors| errors.iter().filter_map(|error| error["field"].as_str()).collect())
+            .unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every test stands on: a Redis of the test binary's own, a server on a free port, a client that checks
 //! each answer against the API description.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 pub mod client;
 pub mod redis_server;

@@ -14,7 +14,16 @@ pub fn shared_url() -> String {
     let (_, socket) = SHARED.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("redis.sock");
-        let child = spawn(&["--port", "0", "--unixsocket", socket.to_str().unwrap(), "--save", "", "--enable-debug-command", "yes"]);
+        let child = spawn(&[
+            "--port",
+            "0",
+            "--unixsocket",
+            socket.to_str().unwrap(),
+            "--save",
+            "",
+            "--enable-debug-command",
+            "yes",
+        ]);
         wait_until("redis-server listens", || UnixStream::connect(&socket).is_ok());
         *CHILD.lock().unwrap() = Some(child);
         (dir, socket)
@@ -26,12 +35,15 @@ pub fn shared_url() -> String {
 pub fn spawn(arguments: &[&str]) -> Child {
     let binary = ["redis-server", "valkey-server"]
         .into_iter()
-        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
+        .find(|name| {
+            Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        })
         .expect("redis-server or valkey-server is installed");
     Command::new("sh")
         .args(["-c", "exec 3<&0; \"$0\" \"$@\" 3<&- </dev/null >/dev/null 2>&1 & p=$!; (cat <&3 >/dev/null; kill -9 $p) & wait $p", binary])
         .args(arguments)
         .stdin(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }

@@ -17,10 +17,16 @@ pub fn described_path(path: &str) -> Option<&'static str> {
     let fits = |pattern: &str| {
         let (given, pattern): (Vec<_>, Vec<_>) = (path.split('/').collect(), pattern.split('/').collect());
         given.len() == pattern.len()
-            && given.iter().zip(&pattern).all(|(given, part)| part == given || (part.starts_with('{') && !given.is_empty()))
+            && given
+                .iter()
+                .zip(&pattern)
+                .all(|(given, part)| part == given || (part.starts_with('{') && !given.is_empty()))
     };
     let patterns = DOCUMENT["paths"].as_object().unwrap().keys();
-    patterns.filter(|pattern| fits(pattern)).min_by_key(|pattern| pattern.matches('{').count()).map(String::as_str)
+    patterns
+        .filter(|pattern| fits(pattern))
+        .min_by_key(|pattern| pattern.matches('{').count())
+        .map(String::as_str)
 }
 
 /// Fails the test when the description has no such answer, or its schema does not fit.
@@ -53,7 +59,11 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
         jsonschema::validator_for(&root).unwrap()
     });
     let problems: Vec<String> = validator.iter_errors(&answer.json).map(|error| error.to_string()).collect();
-    assert!(problems.is_empty(), "{method} {pattern} {status} does not fit its schema: {problems:?}\n{}", answer.text);
+    assert!(
+        problems.is_empty(),
+        "{method} {pattern} {status} does not fit its schema: {problems:?}\n{}",
+        answer.text
+    );
 }
 
 /// The schemas with properties that are not described refused, so that a test sees an undocumented field.

@@ -1,0 +1,163 @@
+use redis::Value;
+
+use crate::Bench;
+
+const EVENT: [&str; 6] = ["100", "3600", "GET", "203.0.113.0", "news.example", "desktop"];
+
+fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
+    let arguments: Vec<&str> = [&[owner, "u", "https://example.com/"], fields].concat();
+    bench.run("shortener/claim", &["link"], &arguments)
+}
+
+fn visit(bench: &mut Bench) -> Value {
+    bench.run("shortener/visit", &["link", "events"], &EVENT)
+}
+
+fn unlock(bench: &mut Bench, hash: &str, matched: &str) -> Value {
+    let arguments: Vec<&str> = [&EVENT[..], &[hash, matched]].concat();
+    bench.run("shortener/unlock", &["link", "events"], &arguments)
+}
+
+fn update(bench: &mut Bench, arguments: &[&str]) -> i64 {
+    bench.run("shortener/update", &["link"], arguments)
+}
+
+fn clicks(bench: &mut Bench) -> (Option<i64>, Option<i64>) {
+    bench.command("HMGET", "link", &["k", "f"])
+}
+
+fn url() -> Value {
+    Value::BulkString(b"https://example.com/".to_vec())
+}
+
+#[test]
+fn claim_makes_a_link_once_and_knows_whose_it_is() {
+    let mut bench = Bench::new();
+    assert_eq!(claim(&mut bench, "u1", &[]), 1);
+    assert_eq!(claim(&mut bench, "u2", &[]), 0);
+    assert_eq!(claim(&mut bench, "", &[]), 0);
+    assert_eq!(claim(&mut bench, "u1", &[]), 2);
+    let mut guest = Bench::new();
+    assert_eq!(claim(&mut guest, "", &[]), 1);
+    assert_eq!(guest.command::<Option<String>>("HGET", "link", &["o"]), None);
+    assert_eq!(claim(&mut guest, "u1", &[]), 0);
+    assert_eq!(claim(&mut guest, "", &[]), 0, "guests are not each other");
+}
+
+#[test]
+fn a_tombstone_is_claimed_by_its_owner_alone() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1", &["m", "PASSWORD", "h", "x"]);
+    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 2);
+    assert_eq!(claim(&mut bench, "u2", &[]), 0);
+    assert_eq!(claim(&mut bench, "", &[]), 0);
+    assert_eq!(claim(&mut bench, "u1", &[]), 1);
+    assert_eq!(bench.command::<i64>("TTL", "link", &[]), -1, "a new link does not lapse with the tombstone");
+    assert_eq!(visit(&mut bench), url(), "nothing of the old link is left");
+}
+
+#[test]
+fn visit_counts_and_leads_on() {
+    let mut bench = Bench::new();
+    assert_eq!(visit(&mut bench), Value::Nil);
+    assert_eq!(bench.command::<i64>("EXISTS", "link", &[]), 0, "a missing link is not made by looking");
+    claim(&mut bench, "u1", &[]);
+    assert_eq!(visit(&mut bench), url());
+    assert_eq!(clicks(&mut bench), (Some(1), None));
+    assert_eq!(bench.command::<i64>("EXISTS", "events", &[]), 0, "no analytics, no event");
+}
+
+#[test]
+fn visit_stops_at_a_protected_link_and_counts_the_attempt() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1", &["m", "PASSWORD", "h", "hash", "a", "1"]);
+    assert_eq!(visit(&mut bench), Value::Array(vec![Value::BulkString(b"PASSWORD".to_vec())]));
+    assert_eq!(clicks(&mut bench), (None, Some(1)));
+    assert_eq!(bench.command::<i64>("XLEN", "events", &[]), 1);
+    assert!(bench.command::<i64>("TTL", "events", &[]) > 3500);
+}
+
+#[test]
+fn visit_finds_no_deleted_link() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1", &[]);
+    bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]);
+    assert_eq!(visit(&mut bench), Value::Nil);
+    assert_eq!(clicks(&mut bench), (None, None));
+}
+
+#[test]
+fn unlock_opens_refuses_or_says_that_the_protection_changed() {
+    let mut bench = Bench::new();
+    assert_eq!(unlock(&mut bench, "hash", "1"), Value::Nil);
+    claim(&mut bench, "u1", &["m", "PASSWORD", "h", "hash", "a", "1"]);
+    assert_eq!(unlock(&mut bench, "hash", "0"), Value::Int(1));
+    assert_eq!(unlock(&mut bench, "hash", "1"), url());
+    assert_eq!(unlock(&mut bench, "older", "1"), Value::Int(2));
+    assert_eq!(clicks(&mut bench), (Some(1), Some(1)), "nothing was counted for the changed one");
+    assert_eq!(bench.command::<i64>("XLEN", "events", &[]), 2);
+    update(&mut bench, &["u1", "m", "", "h", ""]);
+    assert_eq!(unlock(&mut bench, "hash", "1"), Value::Int(2), "no longer protected");
+}
+
+#[test]
+fn update_changes_for_the_owner_and_keeps_protection_whole() {
+    let mut bench = Bench::new();
+    assert_eq!(update(&mut bench, &["u1", "u", "https://b.example/"]), 0);
+    claim(&mut bench, "u1", &[]);
+    assert_eq!(update(&mut bench, &["u2", "u", "https://b.example/"]), 1);
+    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD"]), 2);
+    assert_eq!(update(&mut bench, &["u1", "h", "hash"]), 3);
+    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD", "h", "hash"]), 4);
+    assert_eq!(update(&mut bench, &["u1", "h", "other"]), 4, "a new password for a protected link");
+    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD"]), 4, "it has a password already");
+    assert_eq!(update(&mut bench, &["u1", "m", "", "h", ""]), 4);
+    assert_eq!(bench.command::<Vec<Option<String>>>("HMGET", "link", &["m", "h"]), [None, None]);
+    assert_eq!(bench.command::<String>("HGET", "link", &["u"]), "https://example.com/");
+}
+
+#[test]
+fn delete_leaves_a_tombstone_that_lapses() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 0);
+    claim(&mut bench, "u1", &["a", "1"]);
+    visit(&mut bench);
+    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u2", "60"]), 1);
+    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 2);
+    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 0, "twice");
+    assert_eq!(bench.command::<i64>("EXISTS", "events", &[]), 0);
+    let ttl: i64 = bench.command("TTL", "link", &[]);
+    assert!((59..=60).contains(&ttl), "{ttl}");
+}
+
+#[test]
+fn stats_gives_the_owner_a_slice_newest_first() {
+    let mut bench = Bench::new();
+    let mut stats = |bench: &mut Bench, owner: &str, skip: &str, count: &str| {
+        bench.run::<Vec<Value>>("shortener/stats", &["link", "events"], &[owner, skip, count])
+    };
+    assert_eq!(stats(&mut bench, "u1", "0", "10"), [Value::Int(0)]);
+    claim(&mut bench, "u1", &["a", "1"]);
+    assert_eq!(stats(&mut bench, "u2", "0", "10"), [Value::Int(1)]);
+    for _ in 0..5 {
+        visit(&mut bench);
+    }
+    let reply = stats(&mut bench, "u1", "3", "10");
+    assert_eq!(reply[..2], [Value::Int(2), Value::Int(5)]);
+    let (newer, older): ((String, Vec<String>), (String, Vec<String>)) =
+        redis::from_redis_value(reply[2].clone()).unwrap();
+    assert!(newer.0 > older.0);
+    assert_eq!(
+        older.1,
+        ["m", "NONE", "s", "1", "h", "GET", "i", "203.0.113.0", "r", "news.example", "a", "desktop"]
+    );
+}
+
+#[test]
+fn index_lists_a_code_once_and_knows_its_bound() {
+    let mut bench = Bench::new();
+    for (code, expected) in [("a", 1), ("b", 1), ("a", 1), ("c", 0)] {
+        assert_eq!(bench.run::<i64>("shortener/index", &["links"], &[code, "2"]), expected, "{code}");
+    }
+    assert_eq!(bench.command::<i64>("ZCARD", "links", &[]), 2);
+}
