@@ -31,7 +31,7 @@ use crate::http::client::TrustedProxies;
 use crate::http::health::MetricsAccess;
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
-use crate::http::{ApiError, FieldError, body, edge, health, pages};
+use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
 use crate::openapi::{self, DocumentText};
 use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
@@ -244,9 +244,7 @@ fn serve(
             .app_data(web::Data::new(worker.links))
             .configure(|services| {
                 services.service(openapi::swagger_ui());
-                for endpoint in endpoints() {
-                    services.service(endpoint);
-                }
+                router::register(services, endpoints());
             })
             .wrap(from_fn(edge::edge))
     };
@@ -254,7 +252,6 @@ fn serve(
         .workers(settings.worker_count())
         .max_connections(settings.max_connections)
         .client_request_timeout(Duration::from_secs(settings.head_timeout_secs))
-        .client_disconnect_timeout(Duration::from_secs(settings.head_timeout_secs))
         .keep_alive(Duration::from_secs(settings.keep_alive_secs))
         .shutdown_timeout(settings.shutdown_timeout_secs)
         .shutdown_signal(stop_signal())

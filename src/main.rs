@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line's own output")]
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -79,8 +80,13 @@ fn run(file: Option<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
     actix::System::new().block_on(async move {
         let application = Application::build(loaded.config, metrics)?;
         let url = application.public_url();
-        println!("ayrene listens on http://{}", application.address());
-        println!("Try: curl -s {url}api/v1/url -H 'content-type: application/json' -d '{{\"longUrl\":\"https://example.com/\"}}'");
+        // Whoever started us may have closed our output: no reason to die.
+        let _ = writeln!(
+            std::io::stdout(),
+            "ayrene listens on http://{}\nTry: curl -s {url}api/v1/url -H 'content-type: application/json' \
+             -d '{{\"longUrl\":\"https://example.com/\"}}'",
+            application.address()
+        );
         application.run_until_stopped().await?;
         Ok(())
     })

@@ -31,13 +31,20 @@ const DOCS_POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The metrics of a redirect, looked up once.
+static FOUND: LazyLock<metrics::Counter> = LazyLock::new(
+    || metrics::counter!("ayrene_http_requests_total", "route" => SHORT_LINK, "status" => "302"),
+);
+static SHORT_LINK_SECONDS: LazyLock<metrics::Histogram> =
+    LazyLock::new(|| metrics::histogram!("ayrene_http_request_seconds", "route" => SHORT_LINK));
+
 /// Marks a response of 400 or more whose body is already what the client should see (a page with a form).
 #[derive(Debug, Clone, Copy)]
 pub struct Rendered;
 
-/// The id of the current request, in its extensions.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
+/// Marks a request that follows a short link, in its extensions: its route needs no second look-up.
+#[derive(Debug, Clone, Copy)]
+pub struct ShortLink;
 
 /// The middleware.
 pub async fn edge(
@@ -46,7 +53,6 @@ pub async fn edge(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let id = next_request_id();
-    request.extensions_mut().insert(RequestId(id.clone()));
     let response = if may_be_short_link(request.request()) {
         next.call(request).await?
     } else {
@@ -58,7 +64,7 @@ pub async fn edge(
         response = rendered(response);
     }
     let request = response.request().clone();
-    let route = request.match_pattern().map_or(Cow::Borrowed("none"), Cow::Owned);
+    let route = route(&request);
     write_headers(&request, response.headers_mut(), &id, &route);
     observe(&request, response.status(), started, &id, route);
     Ok(response)
@@ -73,7 +79,16 @@ fn next_request_id() -> String {
 
 /// The requests whose every microsecond counts go without a span: their log lines carry the id themselves.
 fn may_be_short_link(request: &HttpRequest) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD) && !request.path()[1..].contains(['/', '.'])
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.path().trim_start_matches('/').contains(['/', '.'])
+}
+
+/// The matched pattern, for metrics and headers.
+fn route(request: &HttpRequest) -> Cow<'static, str> {
+    if request.extensions().contains::<ShortLink>() {
+        return Cow::Borrowed(SHORT_LINK);
+    }
+    request.match_pattern().map_or(Cow::Borrowed("none"), Cow::Owned)
 }
 
 fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
@@ -117,16 +132,18 @@ fn write_headers(request: &HttpRequest, headers: &mut HeaderMap, id: &str, route
     }
     rate_limit::write_headers(request, headers);
     put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if route == SHORT_LINK && headers.contains_key(header::LOCATION) {
+        // Nothing to frame or to load; and by the browser's own referrer policy the target may know where its
+        // visitor came from.
+        return;
+    }
     put(headers, header::X_FRAME_OPTIONS, "DENY");
     put(
         headers,
         header::CONTENT_SECURITY_POLICY,
         if route.starts_with("/docs") { DOCS_POLICY } else { DATA_POLICY },
     );
-    if route != SHORT_LINK {
-        // A redirect keeps the browser's own policy: the target may know where its visitor came from.
-        put(headers, header::REFERRER_POLICY, "no-referrer");
-    }
+    put(headers, header::REFERRER_POLICY, "no-referrer");
     if Surface::of(request.path()) != Surface::Page {
         put(headers, header::CACHE_CONTROL, "no-store");
     }
@@ -135,14 +152,20 @@ fn write_headers(request: &HttpRequest, headers: &mut HeaderMap, id: &str, route
 fn observe(request: &HttpRequest, status: StatusCode, started: Instant, id: &str, route: Cow<'static, str>) {
     let elapsed = started.elapsed();
     let redirect = route == SHORT_LINK;
+    if redirect && status == StatusCode::FOUND {
+        FOUND.increment(1);
+        SHORT_LINK_SECONDS.record(elapsed);
+        tracing::debug!(id, path = request.path(), micros = elapsed.as_micros() as u64, "redirect");
+        return;
+    }
     let code = status_label(status);
     metrics::counter!("ayrene_http_requests_total", "route" => route.clone(), "status" => code).increment(1);
     metrics::histogram!("ayrene_http_request_seconds", "route" => route).record(elapsed);
     let micros = elapsed.as_micros() as u64;
+    let (method, path, ip) = (request.method().as_str(), request.path(), client::ip(request));
     if redirect {
-        tracing::debug!(id, path = request.path(), status = status.as_u16(), micros, "redirect");
+        tracing::debug!(id, method, path, status = status.as_u16(), micros, %ip, "request");
     } else {
-        let (method, path, ip) = (request.method().as_str(), request.path(), client::ip(request));
         tracing::info!(id, method, path, status = status.as_u16(), micros, %ip, "request");
     }
 }

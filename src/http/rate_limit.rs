@@ -114,15 +114,17 @@ type Keyed =
 struct Limit {
     quota: Quota,
     limiter: Keyed,
+    /// The `RateLimit-Policy` header.
+    policy: HeaderValue,
 }
 
 /// What a limit said, for the response's headers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Standing {
     action: LimitedAction,
-    quota: Quota,
     remaining: u32,
     reset_secs: u64,
+    policy: HeaderValue,
 }
 
 /// All limits of this process.
@@ -136,7 +138,7 @@ impl RateLimits {
     /// Limits as configured; none when they are off.
     pub fn new(config: &RateLimitConfig) -> Self {
         let limits = if config.enabled {
-            LimitedAction::ALL.iter().map(|action| Limit::new(action.quota(config))).collect()
+            LimitedAction::ALL.iter().map(|&action| Limit::new(action, action.quota(config))).collect()
         } else {
             Vec::new()
         };
@@ -157,12 +159,12 @@ impl RateLimits {
     }
 
     fn count(&self, request: &HttpRequest, action: LimitedAction, subject: Subject) -> Result<(), ApiError> {
-        let Some(Limit { quota, limiter }) = self.limits.get(action as usize) else { return Ok(()) };
+        let Some(Limit { quota, limiter, policy }) = self.limits.get(action as usize) else { return Ok(()) };
         let standing = |remaining: u32| {
             let missing = u64::from(quota.requests.saturating_sub(remaining)) * u64::from(quota.per_secs);
             Standing {
                 action,
-                quota: *quota,
+                policy: policy.clone(),
                 remaining,
                 reset_secs: missing.div_ceil(u64::from(quota.requests)),
             }
@@ -183,13 +185,15 @@ impl RateLimits {
 }
 
 impl Limit {
-    fn new(quota: Quota) -> Self {
+    fn new(action: LimitedAction, quota: Quota) -> Self {
         let requests = NonZeroU32::new(quota.requests).unwrap_or(NonZeroU32::MIN);
         let period = Duration::from_secs(u64::from(quota.per_secs)) / requests.get();
         let governed = governor::Quota::with_period(period.max(Duration::from_nanos(1)))
             .unwrap_or_else(|| governor::Quota::per_second(requests))
             .allow_burst(requests);
-        Self { quota, limiter: governor::RateLimiter::dashmap(governed).with_middleware() }
+        let policy = format!("\"{}\";q={};w={}", action.name(), quota.requests, quota.per_secs);
+        let policy = HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static(""));
+        Self { quota, limiter: governor::RateLimiter::dashmap(governed).with_middleware(), policy }
     }
 }
 
@@ -212,13 +216,10 @@ pub fn by_user(request: &HttpRequest, action: LimitedAction, user_id: &str) -> R
 
 /// Puts the last limit's standing into the answer (draft-ietf-httpapi-ratelimit-headers-10).
 pub fn write_headers(request: &HttpRequest, headers: &mut HeaderMap) {
-    let Some(standing) = request.extensions().get::<Standing>().copied() else { return };
-    let Standing { action, quota, remaining, reset_secs } = standing;
-    let policy = format!("\"{}\";q={};w={}", action.name(), quota.requests, quota.per_secs);
-    let limit = format!("\"{}\";r={remaining};t={reset_secs}", action.name());
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+    let Some(standing) = request.extensions_mut().remove::<Standing>() else { return };
+    let Standing { action, remaining, reset_secs, policy } = standing;
+    headers.insert(HeaderName::from_static("ratelimit-policy"), policy);
+    if let Ok(value) = HeaderValue::try_from(format!("\"{}\";r={remaining};t={reset_secs}", action.name())) {
+        headers.insert(HeaderName::from_static("ratelimit"), value);
     }
 }

@@ -4,15 +4,16 @@
 //! description is checked against it, and reserved words come from it. Invariant: a known path answers an
 //! unknown method with 405 and `Allow` (actix-web's own default for a resource).
 
-use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, Resource, Responder, web};
+use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
+
+const API: &str = "/api";
 
 /// A path with its handlers.
 pub struct Endpoint {
     path: &'static str,
     methods: Vec<Method>,
-    resource: Resource,
+    routes: Vec<Route>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -23,7 +24,7 @@ impl std::fmt::Debug for Endpoint {
 
 /// An endpoint without methods; add them with [`Endpoint::get`] and its kin.
 pub fn at(path: &'static str) -> Endpoint {
-    Endpoint { path, methods: Vec::new(), resource: web::resource(path) }
+    Endpoint { path, methods: Vec::new(), routes: Vec::new() }
 }
 
 macro_rules! method {
@@ -54,7 +55,7 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.resource = self.resource.route(web::method(method.clone()).to(handler));
+        self.routes.push(web::method(method.clone()).to(handler));
         self.methods.push(method);
         self
     }
@@ -70,8 +71,22 @@ impl Endpoint {
     }
 }
 
-impl HttpServiceFactory for Endpoint {
-    fn register(self, config: &mut AppService) {
-        self.resource.register(config);
+/// Registers `endpoints`. Those below `/api` go into a scope, so that no other request is compared with each of them.
+pub fn register(services: &mut web::ServiceConfig, endpoints: Vec<Endpoint>) {
+    let (api, other): (Vec<_>, Vec<_>) =
+        endpoints.into_iter().partition(|endpoint| endpoint.path.starts_with(API));
+    let mut scope = web::scope(API);
+    for endpoint in api {
+        scope = scope.service(resource(endpoint, API.len()));
     }
+    services.service(scope);
+    for endpoint in other {
+        services.service(resource(endpoint, 0));
+    }
+}
+
+/// The endpoint at its path without the first `skip` bytes, which a scope has.
+fn resource(endpoint: Endpoint, skip: usize) -> Resource {
+    let Endpoint { path, routes, .. } = endpoint;
+    routes.into_iter().fold(web::resource(&path[skip..]), Resource::route)
 }

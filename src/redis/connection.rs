@@ -95,6 +95,8 @@ impl std::fmt::Debug for RedisTarget {
 impl RedisTarget {
     /// The server at `config.url`, or the one behind `socket` when it is embedded.
     pub fn parse(config: &RedisConfig, socket: Option<&Path>) -> Result<Self, redis::RedisError> {
+        // rediss:// needs a provider; an error only says that the process has one already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let info = match socket {
             Some(path) => ConnectionAddr::Unix(path.to_owned()).into_connection_info()?,
             None => config.url.expose_secret().into_connection_info()?,

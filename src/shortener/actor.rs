@@ -342,7 +342,7 @@ impl Links {
         let ip = if self.full_ips { visitor.ip } else { visitor.truncated_ip() };
         Attempt {
             http_method: visitor.http_method,
-            ip: ip.to_string(),
+            ip,
             referrer: visitor.referrer.as_deref().and_then(referrer_host).unwrap_or_default(),
             agent: self.agents.borrow_mut().of(&visitor.user_agent).as_str(),
         }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use redis::{Value, cmd, pipe};
+use serde::Serialize;
 
 use super::keys;
 use super::model::{ClickEvent, Link, Protection, ShortCode};
@@ -27,13 +28,23 @@ const DAY_SECS: u64 = 24 * 3600;
 /// Fields to set; an empty value removes the field.
 pub(super) type Changes = Vec<(&'static str, String)>;
 
-/// What the datastore needs to record an attempt.
+/// What the datastore needs to record an attempt; field names as in `lua/shortener/visit.lua`.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) http_method: &'static str,
-    pub(super) ip: String,
+    pub(super) ip: IpAddr,
     pub(super) referrer: String,
     pub(super) agent: &'static str,
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    keep: u32,
+    ttl: u64,
+    h: &'a str,
+    i: IpAddr,
+    r: &'a str,
+    a: &'a str,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -103,6 +114,18 @@ impl LinkStore {
         keys::events(self.redis.keyspace(), code)
     }
 
+    fn event(&self, attempt: &Attempt) -> Vec<u8> {
+        let event = Event {
+            keep: self.events_per_link,
+            ttl: self.events_ttl_secs,
+            h: attempt.http_method,
+            i: attempt.ip,
+            r: &attempt.referrer,
+            a: attempt.agent,
+        };
+        serde_json::to_vec(&event).unwrap_or_else(|error| unreachable!("plain text and numbers: {error}"))
+    }
+
     pub(super) async fn claim(
         &self,
         code: &ShortCode,
@@ -135,9 +158,7 @@ impl LinkStore {
     pub(super) async fn visit(&self, code: &ShortCode, attempt: &Attempt) -> Result<Followed, RedisFailure> {
         let reply: Value = VISIT
             .keys([&self.link(code), &self.events(code)])
-            .arg(self.events_per_link)
-            .arg(self.events_ttl_secs)
-            .arg(&[attempt.http_method, &attempt.ip, &attempt.referrer, attempt.agent])
+            .arg(self.event(attempt))
             .run(&self.redis)
             .await?;
         match reply {
@@ -170,9 +191,8 @@ impl LinkStore {
     ) -> Result<Settled, RedisFailure> {
         let reply: Value = UNLOCK
             .keys([&self.link(code), &self.events(code)])
-            .arg(self.events_per_link)
-            .arg(self.events_ttl_secs)
-            .arg(&[attempt.http_method, &attempt.ip, &attempt.referrer, attempt.agent, compared_with])
+            .arg(self.event(attempt))
+            .arg(compared_with)
             .arg(u8::from(matched))
             .run(&self.redis)
             .await?;

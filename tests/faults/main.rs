@@ -1,1 +1,11 @@
-fn main() {}
+//! The real binary, killed, starved and cut off: what was acknowledged is there afterwards, and nothing hangs.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod embedded;
+mod external;
+mod process;
+mod start_stop;

@@ -2,7 +2,7 @@ use redis::Value;
 
 use crate::Bench;
 
-const EVENT: [&str; 6] = ["100", "3600", "GET", "203.0.113.0", "news.example", "desktop"];
+const EVENT: &str = r#"{"keep":100,"ttl":3600,"h":"GET","i":"203.0.113.0","r":"news.example","a":"desktop"}"#;
 
 fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
     let arguments: Vec<&str> = [&[owner, "u", "https://example.com/"], fields].concat();
@@ -10,12 +10,11 @@ fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
 }
 
 fn visit(bench: &mut Bench) -> Value {
-    bench.run("shortener/visit", &["link", "events"], &EVENT)
+    bench.run("shortener/visit", &["link", "events"], &[EVENT])
 }
 
 fn unlock(bench: &mut Bench, hash: &str, matched: &str) -> Value {
-    let arguments: Vec<&str> = [&EVENT[..], &[hash, matched]].concat();
-    bench.run("shortener/unlock", &["link", "events"], &arguments)
+    bench.run("shortener/unlock", &["link", "events"], &[EVENT, hash, matched])
 }
 
 fn update(bench: &mut Bench, arguments: &[&str]) -> i64 {

@@ -3,9 +3,11 @@
 //! Invariant: every answered click has been counted, and none is answered from a cache: not ours, not the
 //! browser's. The query of a short link never reaches the target.
 
+use std::sync::LazyLock;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,7 +18,7 @@ use super::{api_error, visitor};
 use crate::actor::Mailbox;
 use crate::auth::model::Password;
 use crate::http::body::FormBody;
-use crate::http::edge::SHORT_LINK;
+use crate::http::edge::{SHORT_LINK, ShortLink};
 use crate::http::envelope::LinksFailure;
 use crate::http::rate_limit::{self, LimitedAction};
 use crate::http::router::{Endpoint, at};
@@ -27,6 +29,10 @@ use crate::shortener::messages::{Unlock, Visit, Visited};
 use crate::shortener::model::{Protection, ShortCode};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Looked up once: this one counts at the pace of redirects.
+static OPEN: LazyLock<metrics::Counter> =
+    LazyLock::new(|| metrics::counter!("ayrene_visits_total", "outcome" => "open"));
 
 type Links = web::Data<Mailbox<Shortener>>;
 type Answer = Result<HttpResponse, ApiError>;
@@ -60,11 +66,12 @@ pub struct UnlockForm {
         (status = 404, description = "Unknown or deleted", body = LinksFailure),
     ))]
 pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>) -> Answer {
+    request.extensions_mut().insert(ShortLink);
     rate_limit::by_address(&request, LimitedAction::Redirect)?;
     let code = parse(&code)?;
     match links.ask(Visit { code: code.clone(), visitor: visitor(&request) }).await {
         Ok(Visited::Open(url)) => {
-            count("open");
+            OPEN.increment(1);
             redirect(StatusCode::FOUND, &url)
         }
         Ok(Visited::Protected(protection)) => {

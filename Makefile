@@ -1,0 +1,30 @@
+# Needs a Rust toolchain; everything else is installed when it is missing.
+
+.PHONY: help run test lint bench
+
+# Where Homebrew lives, for shells that have not been told.
+export PATH := $(PATH):/opt/homebrew/bin:/usr/local/bin
+
+help:
+	@echo 'make run     start the server (config/default.toml lists the settings)'
+	@echo 'make test    all tests, then generated requests against the API description'
+	@echo 'make lint    formatting, clippy, licences and sources of dependencies'
+	@echo 'make bench   the redirect benchmark; options in ARGS'
+
+run:
+	@scripts/need cc redis
+	cargo run --release --locked
+
+test:
+	@scripts/need cc redis python
+	cargo test --locked
+	cargo build --locked
+	scripts/contract-test "$${CARGO_TARGET_DIR:-target}/debug/ayrene"
+
+lint:
+	@scripts/need cc
+	scripts/lint
+
+bench:
+	@scripts/need cc redis
+	cargo bench --locked --bench redirect -- $(ARGS)

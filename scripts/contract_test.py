@@ -1,0 +1,251 @@
+"""Runs schemathesis against a fresh ayrene. Started by contract-test, which sees to the environment."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import string
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+CONFIGURATION = "schemathesis.toml"
+SCHEMATHESIS = pathlib.Path(sys.executable).with_name("schemathesis")
+SEED = os.environ.get("SEED", "1")
+EXAMPLES = os.environ.get("EXAMPLES", "40")
+WORK_LIMIT = float(os.environ.get("WORK_LIMIT", "140"))
+# Also in schemathesis.toml.
+PASSWORD = "a fuzzed horse battery staple"
+
+# Throttles would turn most answers into 429; hashing at full cost would be most of the time.
+SETTINGS = {
+    "SERVER__BIND": "127.0.0.1:0",
+    "RATE_LIMITS__ENABLED": "false",
+    "AUTH__ARGON2_MEMORY_KIB": "64",
+    "AUTH__ARGON2_ITERATIONS": "1",
+    "AUTH__ACCOUNT_GUESSES__FREE": "1000000",
+    "AUTH__IP_GUESSES__FREE": "1000000",
+    "SHORTENER__VISITOR_GUESSES__FREE": "1000000",
+    "SHORTENER__LINK_GUESSES__FREE": "1000000",
+    "LOG__LEVEL": "warn",
+}
+
+
+class Failed(Exception):
+    """What to tell, instead of a traceback."""
+
+
+class Server:
+    def __init__(self, binary, directory):
+        self.log = directory / "server.log"
+        # Not the caller's settings: AYRENE__ variables of a shell must not change what is tested.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("AYRENE__")}
+        environment.update({f"AYRENE__{k}": v for k, v in SETTINGS.items()})
+        environment["AYRENE__DATA_DIR"] = str(directory / "data")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen([binary], env=environment, stdout=log, stderr=log)
+        self.socket = directory / "data" / "redis" / "redis.sock"
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            found = re.search(r"listens on (http://\S+)", self.log.read_text(errors="replace"))
+            if found:
+                return found[1]
+            time.sleep(0.05)
+        raise Failed("the server does not start")
+
+    def stop(self):
+        """SIGTERM, upon which it ends its datastore too; whatever is wrong with that is returned."""
+        if self.process.poll() is not None:
+            return f"the server ended by itself with status {self.process.returncode}"
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            # Its datastore is told by the kernel where that can be done (Linux).
+            self.process.kill()
+            self.process.wait()
+            return "the server did not end on SIGTERM and was killed"
+        if status != 0:
+            return f"the server ended with status {status}"
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(self.socket)) == 0:
+                return "the server ended but its datastore did not"
+        return None
+
+
+class Api:
+    def __init__(self, url):
+        self.url = url
+
+    def call(self, path, body=None, token=None):
+        """GET, or POST with a body."""
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, data, headers), timeout=30) as answer:
+                return json.load(answer)
+        except OSError as error:
+            raise Failed(f"{path}: {error}") from error
+
+    def register(self, name):
+        account = {"email": f"{name}@example.com", "password": PASSWORD}
+        return self.call("/api/v1/auth/register", account)["data"]
+
+    def shorten(self, alias, token=None, **more):
+        link = {"longUrl": f"https://example.com/{alias}", "customAlias": alias, **more}
+        self.call("/api/v1/url", link, token)
+
+
+def prepare(api):
+    """Makes what schemathesis.toml names, so that requests get further than 404. Returns the owner's token, the
+    runs, each with its options, and the values of the configuration's placeholders."""
+    locked = {"protectionMethod": "PASSWORD", "urlPassword": PASSWORD}
+    mine, other = api.register("owner")["accessToken"], api.register("other")["accessToken"]
+    # Several of one's own, because the run deletes some.
+    for number in range(1, 9):
+        api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True)
+        api.shorten(f"mine-locked-{number}", mine, isAnalyticsEnabled=True, **locked)
+    api.shorten("other-open", other)
+    api.shorten("other-locked", other, **locked)
+    api.shorten("guest-open")
+    # Log-ins go to this account: more than `auth.max_sessions` would end the session of the run itself.
+    visitor = api.register("fuzz")
+    elsewhere = api.register("elsewhere")["accessToken"]
+    [session] = api.call("/api/v1/user/sessions", token=elsewhere)["data"]["sessions"]
+    here = api.call("/api/v1/auth/login", {"email": "elsewhere@example.com", "password": PASSWORD})
+    known = {"REFRESH_TOKEN": visitor["refreshToken"], "SESSION_ID": session["sessionId"]}
+
+    def bearer(token):
+        return "-H", f"Authorization: Bearer {token}"
+
+    # What ends the session of its token has a run and a token of its own.
+    runs = {
+        "anonymous": ("--exclude-path-regex", "/logout/"),
+        "signed in": (*bearer(mine), "--exclude-path-regex", "/logout"),
+    }
+    tokens = {
+        "/api/auth/logout": api.register("leaver-1")["accessToken"],
+        "/api/v1/auth/logout": api.register("leaver-2")["accessToken"],
+        "/api/v1/auth/logout/{session_id}": here["data"]["accessToken"],
+        "/api/v1/auth/refresh": api.register("stayer")["refreshToken"],
+    }
+    runs.update((path, (*bearer(token), "--include-path", path)) for path, token in tokens.items())
+    return mine, runs, known
+
+
+def fuzz(title, options, url, directory, limit, seen):
+    """One run of schemathesis; whether it passed. Adds the answers to `seen`, as (method, path, status)."""
+    print(f"--- {title}", flush=True)
+    report = directory / "report.har"
+    command = [
+        SCHEMATHESIS, "--no-color", "--config-file", directory / CONFIGURATION,
+        "run", f"{url}/openapi.json", "--seed", SEED, "--max-examples", EXAMPLES,
+        "--report", "har", "--report-har-path", report, *options,
+    ]
+    # Its own session, so that a timeout ends all of it. Its work directory, because it leaves files behind.
+    run = subprocess.Popen(
+        command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True,
+    )
+    try:
+        output, _ = run.communicate(timeout=max(limit, 1))
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        output, _ = run.communicate()
+        print(f"{output}\n{title}: out of time")
+        return False
+    except BaseException:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        raise
+    cases = re.search(r"\d+ generated.*", output)
+    if run.returncode != 0 or not cases:
+        print(output)
+        return False
+    print(cases[0])
+    for entry in json.loads(report.read_text(errors="replace"))["log"]["entries"]:
+        request = entry["request"]
+        path = urllib.parse.urlsplit(request["url"]).path
+        seen.add((request["method"], path, entry["response"]["status"]))
+    return True
+
+
+def never_successful(description, seen):
+    """Operations that only ever refused: what they answer when they do not has not been checked."""
+    succeeded = {(method, path) for method, path, status in seen if status < 400}
+    # A fixed path first: /{code} matches what has a route of its own.
+    paths = sorted(description["paths"], key=lambda path: "{" in path)
+    pattern = {path: re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)) for path in paths}
+    done = {
+        (method, next((path for path in paths if pattern[path].fullmatch(actual)), None))
+        for method, actual in succeeded
+    }
+    every = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
+    # The description itself is fetched, not tested.
+    return sorted(every - done - {("GET", "/openapi.json")})
+
+
+def test(binary, directory):
+    """The names of what failed."""
+    deadline = time.monotonic() + WORK_LIMIT
+    failures, seen = [], set()
+    server = Server(binary, directory)
+    try:
+        api = Api(server.wait_until_ready())
+        token, runs, known = prepare(api)
+        # Not by schemathesis: it fills placeholders in from the environment, but not those in lists.
+        configuration = string.Template((HERE / CONFIGURATION).read_text(encoding="utf-8")).substitute(known)
+        (directory / CONFIGURATION).write_text(configuration, encoding="utf-8")
+        for title, options in runs.items():
+            if not fuzz(title, options, api.url, directory, deadline - time.monotonic(), seen):
+                failures.append(title)
+        if not failures:
+            for method, path in never_successful(api.call("/openapi.json"), seen):
+                print(f"no request of any run made {method} {path} succeed: give {CONFIGURATION} better values")
+                failures.append(f"{method} {path}")
+        # A token that died on the way would leave nothing but 401 to check.
+        api.call("/api/v1/auth/me", token=token)
+    except Failed as error:
+        print(error)
+        failures.append("set-up")
+    finally:
+        problem = server.stop()
+    if problem:
+        print(problem)
+        failures.append("server")
+    if failures:
+        print(f"--- the end of the server's log\n{server.log.read_text(errors='replace')[-4000:]}")
+    return failures
+
+
+def main():
+    binary = pathlib.Path(sys.argv[1]).resolve()
+    if not os.access(binary, os.X_OK):
+        sys.exit(f"{binary} is not there; build it first (cargo build)")
+    # `finally` must run on SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    # Below /tmp: macOS's own temporary directory is too long a path for the datastore's socket.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="ayrene-", dir="/tmp"))
+    try:
+        failures = test(binary, directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    seconds = time.monotonic() - started
+    if failures:
+        sys.exit(f"contract test FAILED ({', '.join(failures)}), seed {SEED}, {seconds:.0f} s")
+    print(f"contract test passed, seed {SEED}, {seconds:.0f} s")
+
+
+main()
