@@ -7,7 +7,7 @@
 //! handler and, where installed, nginx's `return 302`, all with as many workers as cores. The load generator runs
 //! on the same cores: the ratios are what the figures are for.
 
-#![allow(missing_docs, clippy::print_stdout, reason = "a bench")]
+#![allow(missing_docs, unreachable_pub, clippy::print_stdout, reason = "a bench")]
 
 #[path = "support/load.rs"]
 mod load;

@@ -295,7 +295,7 @@ impl Links {
         changes.extend(message.email_notifications.map(|on| ("e", switch(on))));
 
         match self.store.update(code, owner, &changes).await? {
-            Updated::Updated => self.store.fetch(code, owner).await?.ok_or(ShortenerError::NotFound),
+            Updated::Done => self.store.fetch(code, owner).await?.ok_or(ShortenerError::NotFound),
             Updated::Missing | Updated::NotOwner => Err(ShortenerError::NotFound),
             Updated::LacksPassword => Err(ShortenerError::Invalid {
                 field: "newPassword",

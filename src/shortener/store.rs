@@ -75,7 +75,7 @@ pub(super) enum Updated {
     NotOwner,
     LacksPassword,
     LacksProtection,
-    Updated,
+    Done,
 }
 
 /// What stands in front of a link.
@@ -261,7 +261,7 @@ impl LinkStore {
             1 => Updated::NotOwner,
             2 => Updated::LacksPassword,
             3 => Updated::LacksProtection,
-            _ => Updated::Updated,
+            _ => Updated::Done,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The HTTP contracts, tested over real sockets against a real Redis. Modules mirror the URLs.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[path = "../support/mod.rs"]
 mod support;

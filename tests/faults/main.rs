@@ -1,6 +1,6 @@
 //! The real binary, killed, starved and cut off: what was acknowledged is there afterwards, and nothing hangs.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[path = "../support/mod.rs"]
 mod support;

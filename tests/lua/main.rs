@@ -1,6 +1,6 @@
 //! Every script on a real Redis: its header, its slot, one test per return code.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -18,9 +18,15 @@ pub struct Bench {
     tag: String,
 }
 
+impl Default for Bench {
+    fn default() -> Self {
+        Self { redis: support::redis_server::connection(), tag: format!("{{t:{}}}", nanoid::nanoid!(10)) }
+    }
+}
+
 impl Bench {
     pub fn new() -> Self {
-        Self { redis: support::redis_server::connection(), tag: format!("{{t:{}}}", nanoid::nanoid!(10)) }
+        Self::default()
     }
 
     /// A key of this test.
@@ -33,8 +39,12 @@ impl Bench {
         let path = format!("{}/lua/{name}.lua", env!("CARGO_MANIFEST_DIR"));
         let script = redis::Script::new(&std::fs::read_to_string(path).unwrap());
         let mut call = script.prepare_invoke();
-        keys.iter().for_each(|key| drop(call.key(self.key(key))));
-        arguments.iter().for_each(|argument| drop(call.arg(*argument)));
+        for key in keys {
+            call.key(self.key(key));
+        }
+        for argument in arguments {
+            call.arg(*argument);
+        }
         call.invoke(&mut self.redis).unwrap()
     }
 

@@ -132,7 +132,7 @@ fn delete_leaves_a_tombstone_that_lapses() {
 #[test]
 fn stats_gives_the_owner_a_slice_newest_first() {
     let mut bench = Bench::new();
-    let mut stats = |bench: &mut Bench, owner: &str, skip: &str, count: &str| {
+    let stats = |bench: &mut Bench, owner: &str, skip: &str, count: &str| {
         bench.run::<Vec<Value>>("shortener/stats", &["link", "events"], &[owner, skip, count])
     };
     assert_eq!(stats(&mut bench, "u1", "0", "10"), [Value::Int(0)]);
