@@ -21,7 +21,6 @@ SCHEMATHESIS = pathlib.Path(sys.executable).with_name("schemathesis")
 SEED = os.environ.get("SEED", "1")
 EXAMPLES = os.environ.get("EXAMPLES", "40")
 WORK_LIMIT = float(os.environ.get("WORK_LIMIT", "140"))
-# Also in schemathesis.toml.
 PASSWORD = "a fuzzed horse battery staple"
 
 # Throttles would turn most answers into 429; hashing at full cost would be most of the time.
@@ -104,27 +103,37 @@ class Api:
 
     def shorten(self, alias, token=None, **more):
         link = {"longUrl": f"https://example.com/{alias}", "customAlias": alias, **more}
-        self.call("/api/v1/url", link, token)
+        return self.call("/api/v1/url", link, token)["data"]["urlCode"]
 
 
 def prepare(api):
-    """Makes what schemathesis.toml names, so that requests get further than 404. Returns the owner's token, the
-    runs, each with its options, and the values of the configuration's placeholders."""
+    """Makes accounts and links, so that requests get further than 404. Returns the owner's token, the runs, each with
+    its options, and what the configuration needs to know."""
     locked = {"protectionMethod": "PASSWORD", "urlPassword": PASSWORD}
     mine, other = api.register("owner")["accessToken"], api.register("other")["accessToken"]
-    # Several of one's own, because the run deletes some.
-    for number in range(1, 9):
-        api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True)
-        api.shorten(f"mine-locked-{number}", mine, isAnalyticsEnabled=True, **locked)
-    api.shorten("other-open", other)
-    api.shorten("other-locked", other, **locked)
-    api.shorten("guest-open")
-    # Log-ins go to this account: more than `auth.max_sessions` would end the session of the run itself.
-    visitor = api.register("fuzz")
+    codes = [
+        # Several of one's own, because the run deletes some.
+        *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 9)),
+        *(api.shorten(f"locked-{number}", mine, isAnalyticsEnabled=True, **locked) for number in range(1, 9)),
+        api.shorten("other-open", other),
+        api.shorten("other-locked", other, **locked),
+        api.shorten("guest-open"),
+    ]
+    # Log-ins go to an account of their own: more than `auth.max_sessions` would end the session of the run.
+    api.register("fuzz")
     elsewhere = api.register("elsewhere")["accessToken"]
     [session] = api.call("/api/v1/user/sessions", token=elsewhere)["data"]["sessions"]
     here = api.call("/api/v1/auth/login", {"email": "elsewhere@example.com", "password": PASSWORD})
-    known = {"REFRESH_TOKEN": visitor["refreshToken"], "SESSION_ID": session["sessionId"]}
+    known = {
+        "CODES": codes,
+        # Enough for every run to find some that are not taken yet.
+        "EMAILS": ["fuzz@example.com"] * 10 + [f"new-{number}@example.com" for number in range(30)],
+        "USERNAMES": [f"new-{number}" for number in range(30)],
+        "PASSWORDS": [PASSWORD, PASSWORD, "another fuzzed horse"],
+        "SESSION_IDS": [session["sessionId"]],
+        # A token serves once, so each run needs its own.
+        "REFRESH_TOKENS": [api.register(f"refresher-{number}")["refreshToken"] for number in range(20)],
+    }
 
     def bearer(token):
         return "-H", f"Authorization: Bearer {token}"
@@ -159,7 +168,7 @@ def fuzz(title, options, url, directory, limit, seen):
         text=True, errors="replace", start_new_session=True,
     )
     try:
-        output, _ = run.communicate(timeout=max(limit, 1))
+        output, _ = run.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(run.pid, signal.SIGKILL)
         output, _ = run.communicate()
@@ -204,21 +213,25 @@ def test(binary, directory):
     try:
         api = Api(server.wait_until_ready())
         token, runs, known = prepare(api)
-        # Not by schemathesis: it fills placeholders in from the environment, but not those in lists.
-        configuration = string.Template((HERE / CONFIGURATION).read_text(encoding="utf-8")).substitute(known)
-        (directory / CONFIGURATION).write_text(configuration, encoding="utf-8")
+        template = string.Template((HERE / f"{CONFIGURATION}.in").read_text(encoding="utf-8"))
+        # A list of strings in JSON is one in TOML.
+        lists = {name: json.dumps(values) for name, values in known.items()}
+        (directory / CONFIGURATION).write_text(template.substitute(lists), encoding="utf-8")
         for title, options in runs.items():
-            if not fuzz(title, options, api.url, directory, deadline - time.monotonic(), seen):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Failed(f"no time left for {title} and what follows")
+            if not fuzz(title, options, api.url, directory, left, seen):
                 failures.append(title)
         if not failures:
             for method, path in never_successful(api.call("/openapi.json"), seen):
-                print(f"no request of any run made {method} {path} succeed: give {CONFIGURATION} better values")
+                print(f"no request of any run made {method} {path} succeed: give {CONFIGURATION}.in better values")
                 failures.append(f"{method} {path}")
         # A token that died on the way would leave nothing but 401 to check.
         api.call("/api/v1/auth/me", token=token)
     except Failed as error:
         print(error)
-        failures.append("set-up")
+        failures.append("stopped")
     finally:
         problem = server.stop()
     if problem:

@@ -254,25 +254,22 @@ fn serve(
         .client_request_timeout(Duration::from_secs(settings.head_timeout_secs))
         .keep_alive(Duration::from_secs(settings.keep_alive_secs))
         .shutdown_timeout(settings.shutdown_timeout_secs)
-        .shutdown_signal(stop_signal())
+        .shutdown_signal(stop_signal()?)
         .listen(listener)?
         .run();
     Ok(server)
 }
 
-/// SIGTERM and Ctrl-C both drain.
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("cannot listen for signals");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping: requests in flight finish first");
+/// Ends when SIGTERM or Ctrl-C comes, which both drain; from the call on, neither kills the process any more.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests in flight finish first");
+    })
 }
 
 /// A worker's own: connection and actors on its thread.

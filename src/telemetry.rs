@@ -30,7 +30,8 @@ pub enum TelemetryError {
 
 /// Sends this process's logs to standard error.
 pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.level)?;
+    // A malformed request is its sender's error: not for everybody to write into our log at level ERROR.
+    let filter = EnvFilter::try_new(format!("actix_http::h1=off,{}", config.level))?;
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Text => {

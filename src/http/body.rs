@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-/// An optional JSON body: absent when the request has none, whatever its type.
+/// An optional JSON body: absent when the request has none, or null.
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub Option<T>);
 
@@ -63,7 +63,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalJsonBody<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let bytes = read(&request, payload).await?;
-            if bytes.is_empty() {
+            if matches!(bytes.trim_ascii(), b"" | b"null") {
                 return Ok(Self(None));
             }
             insist_on_type(&request, &["application/json"])?;
@@ -148,6 +148,10 @@ fn too_large(limits: BodyLimits) -> ApiError {
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8], message: &'static str) -> Result<T, ApiError> {
+    // serde would fill a struct from an array too.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::invalid(message, vec![FieldError::new("", "the body must be a JSON object")]));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = parse(&mut deserializer, message)?;
     deserializer

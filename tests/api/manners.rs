@@ -127,6 +127,14 @@ async fn bodies_are_bounded_typed_and_named() {
         let answer = client.post("/api/v1/url").body("application/json", body).send().await;
         assert_eq!((answer.status, answer.json["error"].as_str()), (400, Some("Invalid Data")));
     }
+    for body in ["[\"https://example.com/\",null,null,null,null,null,null]", "null", "\"x\""] {
+        let answer = client.post("/api/v1/url").body("application/json", body).send().await;
+        assert_eq!(
+            (answer.status, answer.fields_at_fault()),
+            (400, vec![""]),
+            "an object, not an array of its values"
+        );
+    }
     let twice = client
         .post("/api/v1/url")
         .body("application/json", "{\"longUrl\":\"https://a.example/\",\"longUrl\":\"https://b.example/\"}")

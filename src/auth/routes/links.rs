@@ -53,6 +53,7 @@ pub fn routes() -> Vec<Endpoint> {
 #[derive(Deserialize, ToSchema)]
 pub struct LinksCredentials {
     /// Compared without regard to case.
+    #[schema(format = "email", max_length = 254)]
     email: String,
     /// 8 to 128 characters, not among the most common.
     #[schema(value_type = String, min_length = 8, max_length = 128)]

@@ -40,11 +40,13 @@ pub fn routes() -> Vec<Endpoint> {
 #[derive(Deserialize, ToSchema)]
 pub struct NewAccount {
     /// Compared without regard to case.
+    #[schema(format = "email", max_length = 254)]
     email: String,
     /// 8 to 128 characters, not among the most common.
     #[schema(value_type = String, min_length = 8, max_length = 128)]
     password: SecretString,
     /// 2 to 32 characters, unique without regard to case.
+    #[schema(min_length = 2, max_length = 32)]
     username: String,
 }
 

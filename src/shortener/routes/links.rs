@@ -61,11 +61,13 @@ pub fn routes() -> Vec<Endpoint> {
 #[serde(rename_all = "camelCase")]
 pub struct NewLink {
     /// `http` or `https`, at most 8 KB.
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
     long_url: String,
     /// `NONE` (default) or `PASSWORD`.
+    #[schema(pattern = "^(NONE|PASSWORD)$")]
     protection_method: Option<String>,
     /// 1 to 128 characters; with `PASSWORD`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     url_password: Option<SecretString>,
     /// Safe for work.
     #[serde(rename = "isUrlSFW")]
@@ -75,6 +77,7 @@ pub struct NewLink {
     /// Mail about clicks; needs an account.
     email_notification_enable: Option<bool>,
     /// 3 to 64 of `A-Z a-z 0-9 - _`.
+    #[schema(pattern = "^[A-Za-z0-9_-]{3,64}$")]
     custom_alias: Option<String>,
 }
 
@@ -82,10 +85,12 @@ pub struct NewLink {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkChanges {
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
     new_long_url: Option<String>,
     /// `NONE` or `PASSWORD`.
+    #[schema(pattern = "^(NONE|PASSWORD)$")]
     new_protection_method: Option<String>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     new_password: Option<SecretString>,
     #[serde(rename = "newIsUrlSFW")]
     new_is_url_sfw: Option<bool>,
