@@ -7,11 +7,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
 const LOCK: &str = "lock";
 const JWT_SECRET: &str = "jwt_secret";
+/// A process that was killed this moment may hold the lock a little longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +54,14 @@ impl DataDir {
             .mode(0o600)
             .open(&lock_path)
             .map_err(at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
-            Err(TryLockError::Error(source)) => Err(DataDirError::Io { path: lock_path, source }),
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path: path.to_owned(), _lock: lock }),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_POLL),
+                Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(DataDirError::Io { path: lock_path, source }),
+            }
         }
     }
 
