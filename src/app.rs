@@ -1,6 +1,6 @@
 //! The composition root: datastore, actors, server.
 //!
-//! Owns the order of start and stop. Start: data directory, datastore, listener, then per worker a connection
+//! Owns the order of start and stop. Start: data directory, listener, datastore, then per worker a connection
 //! and its actors. Stop, on SIGTERM or SIGINT: no new connections, requests in flight finish, then the datastore
 //! ends with its log flushed; so nothing acknowledged is lost.
 
@@ -121,13 +121,13 @@ impl Application {
             "" => data_dir.jwt_secret()?,
             _ => config.auth.jwt_secret.clone(),
         };
+        let listener = listen(config.server.bind)
+            .map_err(|source| StartError::Listen { address: config.server.bind, source })?;
         let embedded = match config.redis.is_embedded() {
             true => Some(Embedded::start(&config.redis, data_dir.path())?),
             false => None,
         };
         let redis = RedisTarget::parse(&config.redis, embedded.as_ref().map(Embedded::socket))?;
-        let listener = listen(config.server.bind)
-            .map_err(|source| StartError::Listen { address: config.server.bind, source })?;
         let address = listener.local_addr()?;
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_url(address));
         let reserved = ReservedWords::of_paths(endpoints().iter().map(Endpoint::path));
@@ -282,16 +282,18 @@ struct Worker {
 impl Worker {
     fn start(blueprint: &Blueprint) -> Self {
         let Blueprint { config, redis, secret, hasher, places } = blueprint;
-        let redis = match redis.connect() {
+        let connect = || match redis.connect() {
             Ok(redis) => redis,
             Err(error) => unreachable!("a lazy connection does not fail: {error}"),
         };
+        let redis = connect();
         let gate = || Gate::new(config.actors.max_in_flight, Duration::from_millis(config.actors.timeout_ms));
         let tokens = Tokens::new(secret, &config.auth);
         let sessions =
             SessionManager::new(redis.clone(), tokens, hasher.narrow(), hasher.narrow(), &config.auth);
         let links = Shortener::new(
             redis.clone(),
+            connect(),
             places.clone(),
             hasher.narrow(),
             hasher.narrow(),

@@ -11,7 +11,7 @@ use ::config::{Environment, File, FileFormat};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use url::Url;
+use url::{Host, Url};
 
 /// The commented defaults, as shipped in `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -79,8 +79,8 @@ pub struct ServerConfig {
     #[serde(deserialize_with = "empty_as_none")]
     pub public_url: Option<Url>,
     /// More names of ours.
-    #[serde(deserialize_with = "list")]
-    pub own_hosts: Vec<String>,
+    #[serde(deserialize_with = "hosts")]
+    pub own_hosts: Vec<Host>,
     /// Proxies whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
@@ -254,6 +254,8 @@ pub struct RateLimitConfig {
     pub login: Quota,
     /// Token refreshes.
     pub refresh: Quota,
+    /// Searches by user.
+    pub search: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -367,6 +369,7 @@ impl RateLimitConfig {
             ("rate_limits.register", self.register),
             ("rate_limits.login", self.login),
             ("rate_limits.refresh", self.refresh),
+            ("rate_limits.search", self.search),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];
@@ -408,6 +411,21 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
                 |_| serde::de::Error::custom(format!("`{text}` is neither an IP address nor a CIDR range")),
             )
         })
+        .collect()
+}
+
+/// `go.example`, `go.example:8080`, `198.51.100.7`, `2001:db8::5` or `[2001:db8::5]:80`; ports do not matter.
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
+    let parse = |text: &String| {
+        if let Ok(address) = text.parse() {
+            return Some(Host::Ipv6(address));
+        }
+        let url = Url::parse(&format!("http://{text}/")).ok()?;
+        (url.path() == "/" && url.username().is_empty()).then(|| url.host().map(|host| host.to_owned()))?
+    };
+    list(deserializer)?
+        .iter()
+        .map(|text| parse(text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a host"))))
         .collect()
 }
 

@@ -176,6 +176,17 @@ fn only_stores_speak_to_redis() {
 }
 
 #[test]
+fn routes_go_through_their_actor() {
+    for source in sources().iter().filter(|source| source.layer() == "routes") {
+        let reaches = source
+            .imports
+            .iter()
+            .find(|import| import.split("::").any(|part| matches!(part, "store" | "keys")));
+        assert!(reaches.is_none(), "{}: {reaches:?}", source.path);
+    }
+}
+
+#[test]
 fn keys_are_named_in_keys_rs_alone() {
     for source in sources() {
         let text =

@@ -14,9 +14,13 @@ if link[2] ~= ARGV[1] then
   return {1}
 end
 local skip, count = tonumber(ARGV[2]), tonumber(ARGV[3])
+local total = redis.call('XLEN', KEYS[2])
+if skip >= total then
+  return {2, total, {}}
+end
 local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', skip + count)
 local slice = {}
 for i = skip + 1, #newest do
   slice[#slice + 1] = newest[i]
 end
-return {2, redis.call('XLEN', KEYS[2]), slice}
+return {2, total, slice}

@@ -1,8 +1,10 @@
 //! Asking an actor: a permit, the message, a bounded wait.
 //!
 //! actix mailboxes hardly push back (`send` always finds a slot), so the queue in front of an actor is bounded
-//! here. Invariant: a [`Gate`] lets at most `max_in_flight` messages be under way, and none is waited for longer
-//! than its timeout; beyond either the asker gets an [`AskError`] at once, which HTTP turns into 503.
+//! here. Invariant: at most `max_in_flight` askers wait behind a [`Gate`], and none of them longer than its
+//! timeout; beyond either the asker gets an [`AskError`] at once, which HTTP turns into 503. A message whose
+//! asker has gone is dropped by actix if it is still queued, and otherwise runs to its end, which the
+//! datastore's timeouts bound.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context};
 
 use super::error::AuthError;
 use super::keys;
@@ -18,9 +18,12 @@ use super::store::{AuthStore, Claim, Credentials, Liveness, Name, Opened, Rotati
 use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
 use crate::config::{AuthConfig, GuessConfig};
-use crate::redis::throttle::Verdict;
 use crate::redis::{Key, Redis};
-use crate::users::model::{UserId, Username};
+use crate::users::model::{Email, UserId, Username};
+
+/// How often, and how long in between, a name that another registration holds is looked at again.
+const CLAIM_TRIES: usize = 30;
+const CLAIM_PAUSE: Duration = Duration::from_millis(30);
 
 /// Owns accounts, sessions and tokens.
 #[derive(Debug)]
@@ -65,29 +68,17 @@ impl Actor for SessionManager {
     type Context = Context<Self>;
 }
 
-/// Lets the actor answer `$message` with the manager's method of that name.
-macro_rules! handle {
-    ($message:ty, $method:ident) => {
-        impl Handler<$message> for SessionManager {
-            type Result = ResponseFuture<<$message as Message>::Result>;
-
-            fn handle(&mut self, message: $message, _: &mut Self::Context) -> Self::Result {
-                let manager = self.manager.clone();
-                Box::pin(async move { manager.$method(message).await })
-            }
-        }
-    };
-}
-
-handle!(Register, register);
-handle!(LogIn, log_in);
-handle!(LogOutEverywhere, log_out_everywhere);
-handle!(Refresh, refresh);
-handle!(Authenticate, authenticate);
-handle!(EndSessions, end_sessions);
-handle!(EndSessionOf, end_session_of);
-handle!(ListSessions, list_sessions);
-handle!(FetchAccount, fetch_account);
+crate::delegate!(SessionManager, manager {
+    Register => register,
+    LogIn => log_in,
+    LogOutEverywhere => log_out_everywhere,
+    Refresh => refresh,
+    Authenticate => authenticate,
+    EndSessions => end_sessions,
+    EndSessionOf => end_session_of,
+    ListSessions => list_sessions,
+    FetchAccount => fetch_account,
+});
 
 impl Manager {
     /// Claims the names, writes the account, confirms the names, opens the session. Claims and account
@@ -97,36 +88,68 @@ impl Manager {
         let password_hash = self.hash.ask(HashPassword { password, refuse_common: true }).await?;
         let id = UserId::generate(chrono::Utc::now());
         let username = username.unwrap_or_else(|| Username::of(&id));
-        let names = [Name::Email(&email), Name::Username(&username)];
-
-        if !self.claim(names[0], &id).await? {
-            return Err(AuthError::EmailTaken);
+        let outcome = self.found_account(&id, &email, &username, &password_hash, &device).await;
+        if outcome.is_err() {
+            // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client wait.
+            let store = self.store.clone();
+            actix::spawn(async move {
+                for name in [Name::Email(&email), Name::Username(&username)] {
+                    if let Err(error) = store.release_claim(name, id.as_str()).await {
+                        tracing::debug!(%error, "a claim is left to lapse");
+                    }
+                }
+            });
         }
-        if !self.claim(names[1], &id).await? {
-            self.store.release_claim(names[0], id.as_str()).await?;
-            return Err(AuthError::UsernameTaken);
-        }
-        self.store.create_account(&id, &email, &username, &password_hash).await?;
-        for (name, taken) in names.into_iter().zip([AuthError::EmailTaken, AuthError::UsernameTaken]) {
-            if !self.store.confirm_claim(name, &id).await? {
-                return Err(taken);
-            }
-        }
-        self.sign_in(&id, &device, false).await
+        outcome
     }
 
-    /// A confirmed claim whose account is gone is what a crash leaves; it is taken over.
-    async fn claim(&self, name: Name<'_>, id: &UserId) -> Result<bool, AuthError> {
-        let Claim::Taken { holder, confirmed } = self.store.claim(name, id).await? else { return Ok(true) };
-        let orphaned = match UserId::parse(&holder) {
-            Some(holder) => self.store.credentials(&holder).await?.is_none(),
-            None => true,
-        };
-        if !(confirmed && orphaned) {
-            return Ok(false);
+    async fn found_account(
+        &self,
+        id: &UserId,
+        email: &Email,
+        username: &Username,
+        password_hash: &str,
+        device: &Device,
+    ) -> Result<SignedIn, AuthError> {
+        let names = [Name::Email(email), Name::Username(username)];
+        if !self.claim(names[0], id).await? {
+            return Err(AuthError::EmailTaken);
         }
-        self.store.release_claim(name, &holder).await?;
-        Ok(self.store.claim(name, id).await? == Claim::Claimed)
+        if !self.claim(names[1], id).await? {
+            return Err(AuthError::UsernameTaken);
+        }
+        if !self.store.create_account(id, email, username, password_hash).await? {
+            return Err(AuthError::Crypto(format!("the user id {id} was made twice")));
+        }
+        for name in names {
+            if !self.store.confirm_claim(name, id).await? {
+                return Err(AuthError::Lapsed);
+            }
+        }
+        self.sign_in(id, device, false).await
+    }
+
+    /// False when somebody else has the name. A claim that is not confirmed yet is waited for: its account
+    /// is being made at this moment, or never will be. A confirmed one without an account is what a crash leaves.
+    async fn claim(&self, name: Name<'_>, id: &UserId) -> Result<bool, AuthError> {
+        for _ in 0..CLAIM_TRIES {
+            let Claim::Taken { holder, confirmed } = self.store.claim(name, id).await? else {
+                return Ok(true);
+            };
+            if !confirmed {
+                actix::clock::sleep(CLAIM_PAUSE).await;
+                continue;
+            }
+            let account = match UserId::parse(&holder) {
+                Some(holder) => self.store.credentials(&holder).await?,
+                None => None,
+            };
+            if account.is_some() {
+                return Ok(false);
+            }
+            self.store.release_claim(name, &holder).await?;
+        }
+        Err(AuthError::Lapsed)
     }
 
     async fn log_in(&self, message: LogIn) -> Result<SignedIn, AuthError> {
@@ -149,11 +172,14 @@ impl Manager {
         device: &Device,
     ) -> Result<UserId, AuthError> {
         let ip = device.network;
-        pass(self.store.begin_guess_from(ip, self.ip_guesses).await?)?;
+        self.store.begin_guess_from(ip, self.ip_guesses).await?.pass().map_err(AuthError::Wait)?;
         let known = self.find(identity).await?;
         let who = known.as_ref().map_or_else(|| identity.digest(), |(id, _)| id.to_string());
         let guess = self.store.guess_key(&who, ip).await?;
-        pass(self.store.begin_guess(&guess, self.account_guesses).await?)?;
+        if let Err(time) = self.store.begin_guess(&guess, self.account_guesses).await?.pass() {
+            self.store.forgive_guess_from(ip).await?;
+            return Err(AuthError::Wait(time));
+        }
 
         let hash = known.as_ref().and_then(|(_, credentials)| credentials.password_hash.clone());
         let verdict = self.verify.ask(VerifyPassword { password, hash }).await;
@@ -240,9 +266,8 @@ impl Manager {
     async fn end_sessions(&self, message: EndSessions) -> Result<(), AuthError> {
         let EndSessions { user_id, which } = message;
         let ended = match &which {
-            Which::One(session) => self.store.end_sessions(&user_id, session.as_str(), "").await?,
-            Which::All => self.store.end_sessions(&user_id, "*", "").await?,
-            Which::AllBut(session) => self.store.end_sessions(&user_id, "*", session.as_str()).await?,
+            Which::One(session) => self.store.end_sessions(&user_id, session.as_str()).await?,
+            Which::All => self.store.end_sessions(&user_id, "*").await?,
         };
         if matches!(which, Which::One(_)) && ended == 0 {
             return Err(AuthError::UnknownSession);
@@ -279,12 +304,5 @@ impl Identity {
             Self::Username(username) => keys::digest(&username.key()),
             Self::Impossible(text) => keys::digest(text),
         }
-    }
-}
-
-fn pass(verdict: Verdict) -> Result<(), AuthError> {
-    match verdict {
-        Verdict::Go => Ok(()),
-        Verdict::Wait(time) => Err(AuthError::Wait(time.max(Duration::from_secs(1)))),
     }
 }

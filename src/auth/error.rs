@@ -23,6 +23,9 @@ pub enum AuthError {
     /// Too many wrong guesses; the next one is evaluated after this time.
     #[error("too many wrong guesses")]
     Wait(Duration),
+    /// A name was held by another registration, or lost to one, for longer than one waits.
+    #[error("the registration lapsed")]
+    Lapsed,
     /// Not a token at all.
     #[error("not a token")]
     MalformedToken,

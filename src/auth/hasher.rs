@@ -9,6 +9,7 @@ use actix::{Actor, Handler, SyncContext};
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use zxcvbn::matching::Match;
 use zxcvbn::matching::patterns::MatchPattern;
 
 use super::error::HashError;
@@ -58,11 +59,15 @@ fn failed(problem: impl ToString) -> HashError {
     HashError::Failed(problem.to_string())
 }
 
-/// Whether the password as a whole stands in zxcvbn's list of the most common ones, or is as easy as those.
+/// Whether the password as a whole stands in zxcvbn's list of common passwords, in whatever disguise of case, direction
+/// or look-alike digits, or is as quickly guessed as those. Its dictionaries of words and names are no such lists.
 fn is_common(password: &Password) -> bool {
     let estimate = zxcvbn::zxcvbn(password.expose(), &[]);
     let listed = match estimate.sequence() {
-        [only] => matches!(&only.pattern, MatchPattern::Dictionary(word) if !word.reversed && !word.l33t),
+        // The type of the name is private, its text is not.
+        [Match { pattern: MatchPattern::Dictionary(word), .. }] => {
+            format!("{:?}", word.dictionary_name) == "Passwords"
+        }
         _ => false,
     };
     listed || estimate.score() == zxcvbn::Score::Zero
@@ -88,5 +93,24 @@ impl Handler<VerifyPassword> for PasswordHasher {
 
     fn handle(&mut self, message: VerifyPassword, _: &mut Self::Context) -> Self::Result {
         self.verify(&message.password, message.hash.as_deref())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_passwords_are_told_from_words() {
+        for common in ["password", "Password1", "P@ssw0rd", "12345678", "qwertyuiop", "iloveyou", "aaaaaaaa"]
+        {
+            assert!(is_common(&Password::parse(common).unwrap()), "{common}");
+        }
+        for fine in
+            ["crystallography", "accomplishments", "correct horse battery staple", "plum tractor 71 violet"]
+        {
+            assert!(!is_common(&Password::parse(fine).unwrap()), "{fine}");
+        }
     }
 }

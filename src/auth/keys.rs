@@ -2,10 +2,10 @@
 //!
 //! | key | type | what | life |
 //! |---|---|---|---|
-//! | `{user:<id>}:account` | HASH | credentials and identity | the account's; 60 s until its first session confirms it |
+//! | `{user:<id>}:account` | HASH | credentials and identity | the account's; 15 s until its first session confirms it |
 //! | `{user:<id>}:sessions` | HASH | session id → JSON, at most `auth.max_sessions` | `auth.refresh_ttl_secs` after the last login or refresh |
-//! | `{email:<digest>}` | STRING | user id | the account's; 60 s while unconfirmed |
-//! | `{username:<digest>}` | STRING | user id | the account's; 60 s while unconfirmed |
+//! | `{email:<digest>}` | STRING | user id | the account's; 15 s while unconfirmed |
+//! | `{username:<digest>}` | STRING | user id | the account's; 15 s while unconfirmed |
 //! | `{guess:<who>}:account` | HASH | wrong passwords for an account | `auth.account_guesses.forget_secs` |
 //! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
 //! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |
@@ -21,7 +21,7 @@ use crate::redis::{Key, Keyspace};
 use crate::users::model::{Email, UserId, Username};
 
 /// How long a half-made account and its claims live. ms
-pub(super) const PENDING_MS: u64 = 60_000;
+pub(super) const PENDING_MS: u64 = 15_000;
 /// How long an address counts as known after a login. Seconds
 pub(super) const KNOWN_SECS: u64 = 30 * 24 * 3600;
 

@@ -100,8 +100,6 @@ pub enum Which {
     One(SessionId),
     /// Every one.
     All,
-    /// Every one but this.
-    AllBut(SessionId),
 }
 
 /// End sessions, and with them their tokens. The one way to do so.

@@ -239,13 +239,8 @@ impl AuthStore {
     }
 
     /// Returns how many sessions ended.
-    pub(super) async fn end_sessions(
-        &self,
-        id: &UserId,
-        which: &str,
-        keep: &str,
-    ) -> Result<u32, RedisFailure> {
-        let call = END_SESSIONS.keys([&self.account_key(id), &self.sessions_key(id)]).arg(&[which, keep]);
+    pub(super) async fn end_sessions(&self, id: &UserId, which: &str) -> Result<u32, RedisFailure> {
+        let call = END_SESSIONS.keys([&self.account_key(id), &self.sessions_key(id)]).arg(which);
         let (ended, _left): (u32, u32) = call.run(&self.redis).await?;
         Ok(ended)
     }

@@ -170,14 +170,15 @@ where
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
         let problem = without_position(&error.into_inner().to_string());
-        let field = if path == "." { missing_field(&problem).unwrap_or_default() } else { path };
+        let field = if path == "." { named_field(&problem).unwrap_or_default() } else { path };
         ApiError::invalid(message, vec![FieldError::new(field, problem)])
     })
 }
 
-/// serde names a missing field only in its text: "missing field `email`".
-fn missing_field(problem: &str) -> Option<String> {
-    let name = problem.strip_prefix("missing field `")?;
+/// serde names a missing or repeated field only in its text: "missing field `email`".
+fn named_field(problem: &str) -> Option<String> {
+    let name =
+        problem.strip_prefix("missing field `").or_else(|| problem.strip_prefix("duplicate field `"))?;
     Some(name.split('`').next()?.to_owned())
 }
 

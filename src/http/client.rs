@@ -27,21 +27,24 @@ impl TrustedProxies {
             return peer;
         }
         let name = HeaderName::from_static("x-forwarded-for");
-        let entries: Vec<&str> = headers
-            .get_all(name)
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .collect();
-        let mut client = peer;
+        let lines: Vec<_> =
+            headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let entries: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).collect();
+        let mut client = None;
         for entry in entries.iter().rev() {
             // What a trusted proxy wrote is an address; anything else was forged further left.
             let Some(address) = parse_forwarded(entry.trim()) else { break };
-            client = address;
+            client = Some(address);
             if !self.contains(address) {
                 break;
             }
         }
-        client
+        match (client, entries.is_empty()) {
+            (Some(client), _) => client,
+            (None, true) => peer,
+            // The proxy forwards for somebody it does not name: nobody we know, least of all the proxy itself.
+            (None, false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        }
     }
 }
 
@@ -89,12 +92,24 @@ pub fn header<'r>(request: &'r HttpRequest, name: &'static str) -> Option<&'r st
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether the client wants a page rather than data.
+/// Whether the client prefers a page to data (RFC 9110, 12.5.1). Without a word about pages it gets data.
 pub fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).is_some_and(|accept| {
-        let accept = accept.to_str().unwrap_or("");
-        accept.contains("text/html") || accept.contains("application/xhtml+xml")
-    })
+    let accepted: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .collect();
+    let quality = |wanted: &[&str]| {
+        let matching = accepted.iter().filter_map(|entry| {
+            let mut parts = entry.split(';').map(str::trim);
+            let media = parts.next()?;
+            let quality = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse::<f32>().ok());
+            wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(media)).then(|| quality.unwrap_or(1.0))
+        });
+        matching.fold(0.0, f32::max)
+    };
+    let page = quality(&["text/html", "application/xhtml+xml"]);
+    page > 0.0 && page >= quality(&["application/json"])
 }
 
 #[cfg(test)]
@@ -130,6 +145,41 @@ mod tests {
     fn garbage_ends_the_walk_at_the_last_trusted_hop() {
         assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &["1.1.1.1, nonsense, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(resolved(&["10.0.0.0/8"], "10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_make_the_client_the_proxy() {
+        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
+        let resolved = |value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers
+                .append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(value).unwrap());
+            proxies.client_of("10.0.0.1".parse().unwrap(), &headers).to_string()
+        };
+        assert_eq!(resolved(b"\xff, 9.9.9.9"), "9.9.9.9");
+        assert_eq!(resolved(b"9.9.9.9, \xff"), "0.0.0.0");
+    }
+
+    #[test]
+    fn a_page_is_for_who_prefers_one() {
+        let wants = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
+            wants_page(&headers)
+        };
+        for page in
+            ["text/html", "TEXT/HTML", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"]
+        {
+            assert!(wants(page), "{page}");
+        }
+        for data in [
+            "*/*",
+            "application/json",
+            "text/html;q=0, application/json",
+            "application/json, text/html;q=0.1",
+        ] {
+            assert!(!wants(data), "{data}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What happens to every request, once, on the way in and out.
 //!
 //! Owns request ids, the access log, request metrics, security headers and the rendering of failures.
-//! Invariant: no answer leaves without a request id, `nosniff` and a frame ban, and no failure in a shape that
-//! its surface does not know.
+//! Invariant: no answer to a request leaves without a request id, `nosniff` and a frame ban, and no failure in a
+//! shape that its surface does not know. (What is not even HTTP is answered below us, by actix-http, with a bare 400.)
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -132,18 +132,19 @@ fn write_headers(request: &HttpRequest, headers: &mut HeaderMap, id: &str, route
     }
     rate_limit::write_headers(request, headers);
     put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    if route == SHORT_LINK && headers.contains_key(header::LOCATION) {
-        // Nothing to frame or to load; and by the browser's own referrer policy the target may know where its
-        // visitor came from.
-        return;
-    }
     put(headers, header::X_FRAME_OPTIONS, "DENY");
     put(
         headers,
         header::CONTENT_SECURITY_POLICY,
         if route.starts_with("/docs") { DOCS_POLICY } else { DATA_POLICY },
     );
-    put(headers, header::REFERRER_POLICY, "no-referrer");
+    // A target may learn which site its visitor came from, as without us in between; never the page.
+    let redirect = route == SHORT_LINK && headers.contains_key(header::LOCATION);
+    put(
+        headers,
+        header::REFERRER_POLICY,
+        if redirect { "strict-origin-when-cross-origin" } else { "no-referrer" },
+    );
     if Surface::of(request.path()) != Surface::Page {
         put(headers, header::CACHE_CONTROL, "no-store");
     }

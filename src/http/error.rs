@@ -1,6 +1,6 @@
 //! The error of every handler and extractor.
 //!
-//! A domain has errors of its own (thiserror, no HTTP) and says in its routes, in one `From`, which
+//! A domain has errors of its own (thiserror, no HTTP) and says in its routes, in one function, which
 //! [`ApiError`] each becomes. How that looks on the wire depends on the surface and is [`super::edge`]'s.
 
 use std::borrow::Cow;

@@ -37,11 +37,7 @@ pub struct Health {
 
 /// The routes of this module.
 pub fn routes() -> Vec<Endpoint> {
-    vec![
-        at("/healthz").get(healthz).head(healthz),
-        at("/readyz").get(readyz).head(readyz),
-        at("/metrics").get(metrics),
-    ]
+    vec![at("/healthz").get(healthz), at("/readyz").get(readyz), at("/metrics").get(metrics)]
 }
 
 /// The process is alive.

@@ -3,12 +3,13 @@
 //! Owns every limit: an action is one variant of [`LimitedAction`], its quota one key of `[rate_limits]`.
 //! Counting is by governor (GCRA), in this process. Invariant: a request over a limit has no effect but its 429.
 
+use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
@@ -37,6 +38,8 @@ pub enum LimitedAction {
     Login,
     /// Refreshing tokens.
     Refresh,
+    /// Searching one's links, by user.
+    Search,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -45,7 +48,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -53,6 +56,7 @@ impl LimitedAction {
         Self::Register,
         Self::Login,
         Self::Refresh,
+        Self::Search,
         Self::Api,
         Self::User,
     ];
@@ -67,6 +71,7 @@ impl LimitedAction {
             Self::Register => "register",
             Self::Login => "login",
             Self::Refresh => "refresh",
+            Self::Search => "search",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -81,6 +86,7 @@ impl LimitedAction {
             Self::Register => "Too many accounts made from this address, try again later",
             Self::Login => "Too many logins from this address, slow down",
             Self::Refresh => "Too many token refreshes from this address, slow down",
+            Self::Search => "Too many searches, slow down",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -94,6 +100,7 @@ impl LimitedAction {
             Self::Register => config.register,
             Self::Login => config.login,
             Self::Refresh => config.refresh,
+            Self::Search => config.search,
             Self::Api => config.api,
             Self::User => config.user,
         }
@@ -211,6 +218,20 @@ pub fn by_user(request: &HttpRequest, action: LimitedAction, user_id: &str) -> R
     match request.app_data::<web::Data<RateLimits>>() {
         Some(limits) => limits.count(request, action, Subject::User(user_id.to_owned())),
         None => Ok(()),
+    }
+}
+
+/// Counts the request against its address before any later argument of the handler, such as its body, is read.
+/// `ACTION` is a [`LimitedAction`] as a number.
+#[derive(Debug, Clone, Copy)]
+pub struct Charged<const ACTION: usize>;
+
+impl<const ACTION: usize> FromRequest for Charged<ACTION> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(by_address(request, LimitedAction::ALL[ACTION]).map(|()| Self))
     }
 }
 

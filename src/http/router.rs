@@ -42,8 +42,16 @@ macro_rules! method {
 }
 
 impl Endpoint {
-    method!(get, GET);
-    method!(head, HEAD);
+    /// Adds a handler for GET, and for HEAD, which is GET without the body (RFC 9110, 9.3.2).
+    pub fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::GET, handler.clone()).on(Method::HEAD, handler)
+    }
+
     method!(post, POST);
     method!(put, PUT);
     method!(patch, PATCH);

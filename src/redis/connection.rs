@@ -44,7 +44,11 @@ impl RedisFailure {
     /// Sorts a client error into "later" and "never".
     pub fn of(call: &'static str, source: redis::RedisError) -> Self {
         let passing = match source.kind() {
-            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound | ErrorKind::AuthenticationFailed => true,
+            // Parse: whoever answers there does not speak our protocol, so it is not our datastore.
+            ErrorKind::Io
+            | ErrorKind::Parse
+            | ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::AuthenticationFailed => true,
             ErrorKind::Server(kind) => matches!(
                 kind,
                 ServerErrorKind::BusyLoading

@@ -300,6 +300,9 @@ fn first_start(plan: &Plan, socket: &Path) -> Result<Child, EmbeddedError> {
 }
 
 fn end(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, Signal::TERM);
     }

@@ -24,6 +24,16 @@ pub enum Verdict {
     Wait(Duration),
 }
 
+impl Verdict {
+    /// Nothing, or how long to wait: a second at least, because that is what `Retry-After` can say.
+    pub fn pass(self) -> Result<(), Duration> {
+        match self {
+            Self::Go => Ok(()),
+            Self::Wait(time) => Err(time.max(Duration::from_secs(1))),
+        }
+    }
+}
+
 /// Counts a guess under `key` and says whether it may be evaluated.
 pub async fn begin(redis: &Redis, key: &Key, policy: GuessConfig) -> Result<Verdict, RedisFailure> {
     let wait_ms: u64 = BEGIN

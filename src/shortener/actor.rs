@@ -3,11 +3,12 @@
 //! Each message is handled in a future of its own; what must be atomic is a script.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context};
+use tokio::sync::Semaphore;
 
 use super::error::ShortenerError;
 use super::messages::{
@@ -18,13 +19,12 @@ use super::model::{Link, Protection, ReservedWords, ShortCode};
 use super::store::{Attempt, Changes, Claimed, Followed, Guard, LinkStore, Settled, Updated};
 use super::target::{LongUrl, OwnHosts};
 use super::visitor::{AgentClasses, Visitor, referrer_host};
-use crate::actor::Ask;
+use crate::actor::{Ask, AskError};
 use crate::auth::error::HashError;
 use crate::auth::messages::{HashPassword, VerifyPassword};
 use crate::auth::model::Password;
 use crate::config::{GuessConfig, ShortenerConfig};
 use crate::redis::Redis;
-use crate::redis::throttle::Verdict;
 use crate::users::model::UserId;
 
 /// Random codes tried before giving up; with 56^7 of them the second is never needed.
@@ -33,7 +33,9 @@ const CODE_TRIES: usize = 8;
 const UNLOCK_TRIES: usize = 3;
 /// Newest links that a search looks through, and how many it fetches at once.
 const SEARCH_DEPTH: u64 = 10_000;
-const SEARCH_CHUNK: u64 = 500;
+const SEARCH_CHUNK: u64 = 100;
+/// Searches under way on one worker; more are turned away.
+const PARALLEL_SEARCHES: usize = 2;
 
 /// Owns links and their clicks.
 #[derive(Debug)]
@@ -53,6 +55,7 @@ pub struct OwnPlaces {
 #[derive(Debug)]
 struct Links {
     store: LinkStore,
+    searches: Semaphore,
     places: OwnPlaces,
     hash: Ask<HashPassword>,
     verify: Ask<VerifyPassword>,
@@ -64,16 +67,18 @@ struct Links {
 }
 
 impl Shortener {
-    /// A shortener on this worker's connection.
+    /// A shortener on this worker's connections: one for what is small and urgent, one for what is large.
     pub fn new(
         redis: Redis,
+        bulk: Redis,
         places: OwnPlaces,
         hash: Ask<HashPassword>,
         verify: Ask<VerifyPassword>,
         config: &ShortenerConfig,
     ) -> Self {
         let links = Links {
-            store: LinkStore::new(redis, config),
+            store: LinkStore::new(redis, bulk, config),
+            searches: Semaphore::new(PARALLEL_SEARCHES),
             places,
             hash,
             verify,
@@ -91,28 +96,16 @@ impl Actor for Shortener {
     type Context = Context<Self>;
 }
 
-/// Lets the actor answer `$message` with the method of that name.
-macro_rules! handle {
-    ($message:ty, $method:ident) => {
-        impl Handler<$message> for Shortener {
-            type Result = ResponseFuture<<$message as Message>::Result>;
-
-            fn handle(&mut self, message: $message, _: &mut Self::Context) -> Self::Result {
-                let links = self.links.clone();
-                Box::pin(async move { links.$method(message).await })
-            }
-        }
-    };
-}
-
-handle!(Shorten, shorten);
-handle!(Visit, visit);
-handle!(Unlock, unlock);
-handle!(FetchLink, fetch);
-handle!(ListLinks, list);
-handle!(UpdateLink, update);
-handle!(DeleteLink, delete);
-handle!(FetchStats, stats);
+crate::delegate!(Shortener, links {
+    Shorten => shorten,
+    Visit => visit,
+    Unlock => unlock,
+    FetchLink => fetch,
+    ListLinks => list,
+    UpdateLink => update,
+    DeleteLink => delete,
+    FetchStats => stats,
+});
 
 impl Links {
     async fn shorten(&self, message: Shorten) -> Result<Link, ShortenerError> {
@@ -133,12 +126,16 @@ impl Links {
         fields.extend(message.email_notifications.then(|| ("e", flag(true))));
 
         let owner = message.owner.as_ref();
-        let code = match message.alias {
-            Some(alias) => self
-                .place(&alias, owner, &fields)
-                .await?
-                .then_some(alias)
-                .ok_or(ShortenerError::AliasTaken)?,
+        let (code, created_ms) = match message.alias {
+            Some(alias) => {
+                let created_ms =
+                    self.place(&alias, owner, &fields).await?.ok_or(ShortenerError::AliasTaken)?;
+                if let Some(owner) = owner {
+                    // Listed anew: a deletion of the link that had this alias before may be taking the listing off.
+                    self.store.index(owner, &alias).await?;
+                }
+                (alias, created_ms)
+            }
             None => self.place_anywhere(owner, &fields).await?,
         };
         let kind = if owner.is_some() { "user" } else { "guest" };
@@ -156,8 +153,8 @@ impl Links {
             email_notifications: message.email_notifications,
             reached: 0,
             refused: 0,
-            created_ms: chrono::Utc::now().timestamp_millis(),
-            updated_ms: chrono::Utc::now().timestamp_millis(),
+            created_ms,
+            updated_ms: created_ms,
         })
     }
 
@@ -165,36 +162,38 @@ impl Links {
         &self,
         owner: Option<&UserId>,
         fields: &Changes,
-    ) -> Result<ShortCode, ShortenerError> {
+    ) -> Result<(ShortCode, i64), ShortenerError> {
         for _ in 0..CODE_TRIES {
             let code = ShortCode::generate(self.code_length, &self.places.reserved);
-            if self.place(&code, owner, fields).await? {
-                return Ok(code);
+            if let Some(created_ms) = self.place(&code, owner, fields).await? {
+                return Ok((code, created_ms));
             }
         }
         Err(ShortenerError::Contended)
     }
 
-    /// Makes the link if the code is free. The index lives in the owner's slot and comes first: a crash in
-    /// between leaves an entry that leads to no link of theirs, which lists skip, and never a hidden link.
+    /// Makes the link if the code is free; returns when it was made. The index lives in the owner's slot and comes
+    /// first: a crash in between leaves an entry that leads to no link of theirs, which lists drop, and never a
+    /// hidden link.
     async fn place(
         &self,
         code: &ShortCode,
         owner: Option<&UserId>,
         fields: &Changes,
-    ) -> Result<bool, ShortenerError> {
-        if let Some(owner) = owner
-            && !self.store.index(owner, code).await?
-        {
-            return Err(ShortenerError::TooManyLinks);
-        }
-        match (self.store.claim(code, owner, fields).await?, owner) {
-            (Claimed::Made, _) => Ok(true),
-            (Claimed::TakenByOther, Some(owner)) => {
-                self.store.unindex(owner, code).await?;
-                Ok(false)
+    ) -> Result<Option<i64>, ShortenerError> {
+        let listing = match owner {
+            Some(owner) => {
+                Some((owner, self.store.index(owner, code).await?.ok_or(ShortenerError::TooManyLinks)?))
             }
-            (Claimed::TakenByOther | Claimed::TakenBySelf, _) => Ok(false),
+            None => None,
+        };
+        match (self.store.claim(code, owner, fields).await?, listing) {
+            (Claimed::Made { created_ms }, _) => Ok(Some(created_ms)),
+            (Claimed::TakenByOther, Some((owner, listing))) => {
+                self.store.unindex(owner, code, listing).await?;
+                Ok(None)
+            }
+            (Claimed::TakenByOther | Claimed::TakenBySelf, _) => Ok(None),
         }
     }
 
@@ -223,12 +222,17 @@ impl Links {
                     Followed::Protected(_) => continue,
                 },
             };
-            pass(self.store.begin_guess_from(&code, network, self.visitor_guesses).await?)?;
-            pass(self.store.begin_guess(&code, self.link_guesses).await?)?;
+            let verdict = self.store.begin_guess_from(&code, network, self.visitor_guesses).await?;
+            verdict.pass().map_err(ShortenerError::Wait)?;
+            if let Err(time) = self.store.begin_guess(&code, self.link_guesses).await?.pass() {
+                self.store.forgive_guess_from(&code, network).await?;
+                return Err(ShortenerError::Wait(time));
+            }
             let verify = VerifyPassword { password: password.clone(), hash: Some(hash.clone()) };
             let verdict = self.verify.ask(verify).await.map_err(hash_failure);
             if !matches!(verdict, Ok(false)) {
-                self.store.forgive_guess(&code, network).await?;
+                self.store.forgive_guess_from(&code, network).await?;
+                self.store.forgive_guess(&code).await?;
             }
             match self.store.unlock(&code, &attempt, &hash, verdict?).await? {
                 Settled::Missing => return Err(ShortenerError::NotFound),
@@ -248,30 +252,51 @@ impl Links {
         let ListLinks { owner, page, limit, search } = message;
         let (skip, limit) = (u64::from(page - 1) * u64::from(limit), u64::from(limit));
         let Some(search) = search else {
-            let (codes, total) = self.store.codes(&owner, skip, limit).await?;
-            return Ok(LinkPage {
-                links: self.store.fetch_all(&codes, &owner).await?,
-                total,
-                complete: true,
-            });
+            let (links, total) = self.listed(&owner, skip, limit).await?;
+            return Ok(LinkPage { links, total, complete: true });
         };
+        let _turn = self.searches.try_acquire().map_err(|_| ShortenerError::Ask(AskError::Saturated))?;
         let wanted = search.to_lowercase();
-        let mut found = Vec::new();
-        let mut looked = 0;
+        let (mut links, mut found, mut looked) = (Vec::new(), 0, 0);
         let complete = loop {
-            let (codes, total) = self.store.codes(&owner, looked, SEARCH_CHUNK).await?;
-            let links = self.store.fetch_all(&codes, &owner).await?;
-            found.extend(links.into_iter().filter(|link| {
-                link.code.to_lowercase().contains(&wanted) || link.long_url.to_lowercase().contains(&wanted)
-            }));
+            let (chunk, total) = self.listed(&owner, looked, SEARCH_CHUNK).await?;
+            for link in chunk {
+                if link.code.to_lowercase().contains(&wanted)
+                    || link.long_url.to_lowercase().contains(&wanted)
+                {
+                    found += 1;
+                    if found > skip && found <= skip + limit {
+                        links.push(link);
+                    }
+                }
+            }
             looked += SEARCH_CHUNK;
             if looked >= total.min(SEARCH_DEPTH) {
                 break looked >= total;
             }
         };
-        let total = found.len() as u64;
-        let links = found.into_iter().skip(skip as usize).take(limit as usize).collect();
-        Ok(LinkPage { links, total, complete })
+        Ok(LinkPage { links, total: found, complete })
+    }
+
+    /// A slice of the owner's links and how many are listed. Entries that a crash left without a link are dropped.
+    async fn listed(
+        &self,
+        owner: &UserId,
+        skip: u64,
+        count: u64,
+    ) -> Result<(Vec<Link>, u64), ShortenerError> {
+        let (entries, total) = self.store.codes(owner, skip, count).await?;
+        let codes: Vec<ShortCode> = entries.iter().map(|(code, _)| code.clone()).collect();
+        let links = self.store.fetch_all(&codes, owner).await?;
+        if links.len() < entries.len() {
+            let found: HashSet<&str> = links.iter().map(|link| link.code.as_str()).collect();
+            for (code, listing) in entries {
+                if !found.contains(code.as_str()) && listing.is_settled() {
+                    self.store.unindex(owner, &code, listing).await?;
+                }
+            }
+        }
+        Ok((links, total))
     }
 
     async fn update(&self, message: UpdateLink) -> Result<Link, ShortenerError> {
@@ -308,12 +333,18 @@ impl Links {
         }
     }
 
-    /// The link goes first: an index entry without a link is harmless, the other way round would hide one.
+    /// The link goes first: an index entry without a link is dropped by lists, a link without an entry would be
+    /// hidden. Only the listing seen before goes, so a link made under the alias meanwhile stays listed.
     async fn delete(&self, message: DeleteLink) -> Result<(), ShortenerError> {
         let DeleteLink { code, owner } = message;
-        let deleted = self.store.delete(&code, &owner).await?;
-        self.store.unindex(&owner, &code).await?;
-        if deleted { Ok(()) } else { Err(ShortenerError::NotFound) }
+        let listing = self.store.listing(&owner, &code).await?;
+        if !self.store.delete(&code, &owner).await? {
+            return Err(ShortenerError::NotFound);
+        }
+        if let Some(listing) = listing {
+            self.store.unindex(&owner, &code, listing).await?;
+        }
+        Ok(())
     }
 
     async fn stats(&self, message: FetchStats) -> Result<EventPage, ShortenerError> {
@@ -351,13 +382,6 @@ impl Links {
 
 fn flag(on: bool) -> String {
     if on { "1" } else { "0" }.to_owned()
-}
-
-fn pass(verdict: Verdict) -> Result<(), ShortenerError> {
-    match verdict {
-        Verdict::Go => Ok(()),
-        Verdict::Wait(time) => Err(ShortenerError::Wait(time.max(Duration::from_secs(1)))),
-    }
 }
 
 fn hash_failure(error: HashError) -> ShortenerError {

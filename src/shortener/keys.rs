@@ -6,7 +6,7 @@
 //! | `{link:<code>}:events` | STREAM | attempts, newest `shortener.events_per_link` | `shortener.events_ttl_days` after the last |
 //! | `{link:<code>}:guesses` | HASH | wrong passwords from everywhere | `shortener.link_guesses.forget_secs` |
 //! | `{link:<code>}:guesses:<ip>` | HASH | wrong passwords from an address | `shortener.visitor_guesses.forget_secs` |
-//! | `{user:<id>}:links` | ZSET | code → ms when made, at most `shortener.max_links_per_user` | the account's |
+//! | `{user:<id>}:links` | ZSET | code → µs when listed, at most `shortener.max_links_per_user` | the account's |
 //!
 //! Fields of a link, one letter each because there are millions: `u` long URL · `o` owner's id, absent for
 //! guests · `m` protection, absent for NONE · `h` password hash · `s` safe for work, 1 or 0, absent until known ·

@@ -20,10 +20,12 @@ static UPDATE: Script = script!("shortener/update", 1);
 static DELETE: Script = script!("shortener/delete", 2);
 static STATS: Script = script!("shortener/stats", 2);
 static INDEX: Script = script!("shortener/index", 1);
+static UNINDEX: Script = script!("shortener/unindex", 1);
 
 /// Fields of a link in the order in which [`link`] reads them; see [`keys`].
 const FIELDS: [&str; 10] = ["u", "o", "m", "s", "a", "e", "k", "f", "t", "d"];
 const DAY_SECS: u64 = 24 * 3600;
+const SETTLED_MICROS: u64 = 60_000_000;
 
 /// Fields to set; an empty value removes the field.
 pub(super) type Changes = Vec<(&'static str, String)>;
@@ -47,9 +49,21 @@ struct Event<'a> {
     a: &'a str,
 }
 
+/// When a code was listed among its owner's links; a newer listing has a larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listing(u64);
+
+impl Listing {
+    /// Whether it is older than any request that could be making its link.
+    pub(super) fn is_settled(self) -> bool {
+        let now = chrono::Utc::now().timestamp_micros();
+        u64::try_from(now).is_ok_and(|now| now.saturating_sub(self.0) > SETTLED_MICROS)
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Claimed {
-    Made,
+    Made { created_ms: i64 },
     TakenByOther,
     TakenBySelf,
 }
@@ -89,6 +103,8 @@ pub(super) enum Guard {
 #[derive(Debug, Clone)]
 pub(super) struct LinkStore {
     redis: Redis,
+    /// For reads with large answers, which must not stand in front of a redirect's.
+    bulk: Redis,
     events_per_link: u32,
     events_ttl_secs: u64,
     hold_secs: u64,
@@ -96,9 +112,10 @@ pub(super) struct LinkStore {
 }
 
 impl LinkStore {
-    pub(super) fn new(redis: Redis, config: &ShortenerConfig) -> Self {
+    pub(super) fn new(redis: Redis, bulk: Redis, config: &ShortenerConfig) -> Self {
         Self {
             redis,
+            bulk,
             events_per_link: config.events_per_link,
             events_ttl_secs: u64::from(config.events_ttl_days) * DAY_SECS,
             hold_secs: u64::from(config.deleted_hold_days) * DAY_SECS,
@@ -136,23 +153,45 @@ impl LinkStore {
         for (field, value) in fields {
             call = call.arg(&[*field, value.as_str()]);
         }
-        let code: u8 = call.run(&self.redis).await?;
-        Ok(match code {
-            1 => Claimed::Made,
-            2 => Claimed::TakenBySelf,
-            _ => Claimed::TakenByOther,
-        })
+        let reply: Vec<Value> = call.run(&self.redis).await?;
+        if let [code] = reply.as_slice() {
+            return Ok(if *code == Value::Int(2) { Claimed::TakenBySelf } else { Claimed::TakenByOther });
+        }
+        let (_made, created_ms): (u8, i64) = CLAIM.read(Value::Array(reply))?;
+        Ok(Claimed::Made { created_ms })
     }
 
-    /// False when the owner has as many links as allowed.
-    pub(super) async fn index(&self, owner: &UserId, code: &ShortCode) -> Result<bool, RedisFailure> {
+    /// Nothing when the owner has as many links as allowed.
+    pub(super) async fn index(
+        &self,
+        owner: &UserId,
+        code: &ShortCode,
+    ) -> Result<Option<Listing>, RedisFailure> {
         let key = keys::links_of(self.redis.keyspace(), owner);
-        INDEX.keys([&key]).arg(code.as_str()).arg(self.max_links).run(&self.redis).await
+        let listed: u64 = INDEX.keys([&key]).arg(code.as_str()).arg(self.max_links).run(&self.redis).await?;
+        Ok((listed > 0).then_some(Listing(listed)))
     }
 
-    pub(super) async fn unindex(&self, owner: &UserId, code: &ShortCode) -> Result<(), RedisFailure> {
+    pub(super) async fn listing(
+        &self,
+        owner: &UserId,
+        code: &ShortCode,
+    ) -> Result<Option<Listing>, RedisFailure> {
         let key = keys::links_of(self.redis.keyspace(), owner);
-        self.redis.command("ZREM links", cmd("ZREM").arg(key).arg(code.as_str())).await
+        let listed: Option<f64> =
+            self.redis.command("ZSCORE links", cmd("ZSCORE").arg(key).arg(code.as_str())).await?;
+        Ok(listed.map(|micros| Listing(micros as u64)))
+    }
+
+    /// False when the code has been listed anew since.
+    pub(super) async fn unindex(
+        &self,
+        owner: &UserId,
+        code: &ShortCode,
+        listing: Listing,
+    ) -> Result<bool, RedisFailure> {
+        let key = keys::links_of(self.redis.keyspace(), owner);
+        UNINDEX.keys([&key]).arg(code.as_str()).arg(listing.0).run(&self.redis).await
     }
 
     pub(super) async fn visit(&self, code: &ShortCode, attempt: &Attempt) -> Result<Followed, RedisFailure> {
@@ -222,7 +261,7 @@ impl LinkStore {
         for code in codes {
             pipeline.cmd("HMGET").arg(self.link(code)).arg(&FIELDS);
         }
-        let rows: Vec<Vec<Option<String>>> = self.redis.pipeline("HMGET links", &pipeline).await?;
+        let rows: Vec<Vec<Option<String>>> = self.bulk.pipeline("HMGET links", &pipeline).await?;
         let links = codes
             .iter()
             .zip(rows)
@@ -230,19 +269,23 @@ impl LinkStore {
         links.filter_map(|(code, row)| link(code, &row).transpose()).collect()
     }
 
-    /// Codes of `owner`, newest first, and how many there are.
+    /// Codes of `owner` with their listings, newest first, and how many there are.
     pub(super) async fn codes(
         &self,
         owner: &UserId,
         skip: u64,
         count: u64,
-    ) -> Result<(Vec<ShortCode>, u64), RedisFailure> {
+    ) -> Result<(Vec<(ShortCode, Listing)>, u64), RedisFailure> {
         let key = keys::links_of(self.redis.keyspace(), owner);
         let mut pipeline = pipe();
-        pipeline.cmd("ZREVRANGE").arg(&key).arg(skip).arg(skip + count - 1);
+        pipeline.cmd("ZREVRANGE").arg(&key).arg(skip).arg(skip + count - 1).arg("WITHSCORES");
         pipeline.cmd("ZCARD").arg(&key);
-        let (codes, total): (Vec<String>, u64) = self.redis.pipeline("ZREVRANGE links", &pipeline).await?;
-        Ok((codes.iter().filter_map(|code| ShortCode::parse(code)).collect(), total))
+        let (codes, total): (Vec<(String, f64)>, u64) =
+            self.bulk.pipeline("ZREVRANGE links", &pipeline).await?;
+        let codes = codes
+            .iter()
+            .filter_map(|(code, micros)| Some((ShortCode::parse(code)?, Listing(*micros as u64))));
+        Ok((codes.collect(), total))
     }
 
     pub(super) async fn update(
@@ -283,7 +326,7 @@ impl LinkStore {
     ) -> Result<Option<(Vec<ClickEvent>, u64)>, RedisFailure> {
         let call =
             STATS.keys([&self.link(code), &self.events(code)]).arg(owner.as_str()).arg(skip).arg(count);
-        let reply: Vec<Value> = call.run(&self.redis).await?;
+        let reply: Vec<Value> = call.run(&self.bulk).await?;
         if reply.len() == 1 {
             return Ok(None);
         }
@@ -309,9 +352,15 @@ impl LinkStore {
         throttle::begin(&self.redis, &keys::guesses_from(self.redis.keyspace(), code, network), policy).await
     }
 
-    /// Takes back what both of the above counted.
-    pub(super) async fn forgive_guess(&self, code: &ShortCode, network: IpAddr) -> Result<(), RedisFailure> {
-        throttle::forgive(&self.redis, &keys::guesses_from(self.redis.keyspace(), code, network)).await?;
+    pub(super) async fn forgive_guess_from(
+        &self,
+        code: &ShortCode,
+        network: IpAddr,
+    ) -> Result<(), RedisFailure> {
+        throttle::forgive(&self.redis, &keys::guesses_from(self.redis.keyspace(), code, network)).await
+    }
+
+    pub(super) async fn forgive_guess(&self, code: &ShortCode) -> Result<(), RedisFailure> {
         throttle::forgive(&self.redis, &keys::guesses(self.redis.keyspace(), code)).await
     }
 }

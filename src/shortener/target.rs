@@ -1,7 +1,7 @@
 //! Which long URLs are acceptable.
 //!
-//! Invariant: a [`LongUrl`] is `http` or `https`, at most 8 KB, without credentials, free of characters that
-//! could end a header or fool a reader, and does not lead back here. It is kept as given, byte for byte:
+//! Invariant: a [`LongUrl`] is `http` or `https`, at most 8 KB, without credentials, free of
+//! white space and control characters, and does not lead back here. It is kept as given, byte for byte:
 //! it is parsed only to be judged.
 
 use std::collections::HashSet;
@@ -68,14 +68,15 @@ pub struct OwnHosts {
 
 impl OwnHosts {
     /// The public URL's host, the names configured, the address listened on and those of all interfaces.
-    pub fn gather(public_url: &Url, configured: &[String], listening_on: SocketAddr) -> Self {
+    pub fn gather(public_url: &Url, configured: &[Host], listening_on: SocketAddr) -> Self {
         let mut own = Self::default();
         own.addresses.insert(listening_on.ip().to_canonical());
         own.addresses
             .extend(if_addrs::get_if_addrs().unwrap_or_default().iter().map(if_addrs::Interface::ip));
         own.on_loopback = listening_on.ip().is_loopback() || listening_on.ip().is_unspecified();
-        let configured = configured.iter().filter_map(|name| Host::parse(name.trim_matches(['[', ']'])).ok());
-        for host in public_url.host().map(|host| host.to_owned()).into_iter().chain(configured) {
+        for host in
+            public_url.host().map(|host| host.to_owned()).into_iter().chain(configured.iter().cloned())
+        {
             match host {
                 Host::Domain(name) => drop(own.names.insert(normal(&name))),
                 Host::Ipv4(address) => drop(own.addresses.insert(address.into())),
@@ -132,7 +133,7 @@ mod tests {
         let public = Url::parse("https://b\u{fc}cher.example:8443/").unwrap();
         OwnHosts::gather(
             &public,
-            &["go.example".to_owned(), "198.51.100.7".to_owned()],
+            &["go.example", "198.51.100.7", "[2001:db8::5]"].map(|host| Host::parse(host).unwrap()),
             "127.0.0.1:8080".parse().unwrap(),
         )
     }
@@ -219,6 +220,7 @@ mod tests {
             "http://0/",
             "http://0.0.0.0/",
             "http://[::]/",
+            "http://[2001:db8:0::5]:81/",
             "http://seen.example/",
             "http://SEEN.example.:1/",
         ] {

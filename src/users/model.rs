@@ -111,6 +111,12 @@ impl Username {
         if text.chars().any(|c| c.is_control() || is_invisible(c)) {
             return Err("must not contain control or invisible characters");
         }
+        if !text.chars().any(char::is_alphanumeric) {
+            return Err("must contain a letter or a digit");
+        }
+        if text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("user-")) {
+            return Err("must not begin with user-, as the names of those do who chose none");
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -132,10 +138,12 @@ impl Username {
 
 /// Characters that take no space or turn the text around: two names could look the same.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// `online`, `offline`, `away` or `busy`.
+/// Whether a user is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnlineStatus {
@@ -210,7 +218,18 @@ mod tests {
         for right in ["Ada", "ada lovelace", "\u{963f}\u{8fbe}"] {
             assert!(Username::parse(right).is_ok(), "{right}");
         }
-        for wrong in ["", "a", "a@b.c", "tab\there", "zero\u{200b}width", &"x".repeat(33)] {
+        for wrong in [
+            "",
+            "a",
+            "a@b.c",
+            "tab\there",
+            "zero\u{200b}width",
+            "\u{3164}\u{3164}",
+            "\u{2800}a",
+            "...",
+            "USER-me",
+            &"x".repeat(33),
+        ] {
             assert!(Username::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -189,6 +189,15 @@ async fn a_web_client_has_its_refresh_token_in_the_cookie_alone() {
     assert_eq!(again.status, 200, "the public URL's origin is allowed: {again:?}");
 
     let token = again.json["data"]["accessToken"].as_str().unwrap();
+    let cookie = again.header("set-cookie").split(';').next().unwrap();
+    let both = client
+        .with_token(token)
+        .post("/api/v1/auth/refresh")
+        .header("cookie", cookie)
+        .header("origin", &origin)
+        .send()
+        .await;
+    assert_eq!(both.status, 200, "an access token that is sent along does not get in the way");
     let out = client.with_token(token).delete("/api/v1/auth/logout").send().await;
     assert_eq!(out.status, 200);
     assert!(out.header("set-cookie").starts_with("refreshToken=;"), "{}", out.header("set-cookie"));

@@ -157,7 +157,14 @@ async fn logout_takes_a_token_of_either_kind_or_credentials() {
         401
     );
 
-    assert_eq!(bearer.post("/api/auth/logout").send().await.status, 200);
+    let fourth = login().await;
+    let dead = client.with_token(second["accessToken"].as_str().unwrap());
+    assert_eq!(dead.post("/api/auth/logout").send().await.status, 401);
+    let fallback =
+        dead.post("/api/auth/logout").json(&json!({ "refreshToken": fourth["refreshToken"] })).send().await;
+    assert_eq!(fallback.status, 200, "a dead Bearer leaves the word to the body");
+
+    assert_eq!(bearer.post("/api/auth/logout").body("text/plain", "ignored").send().await.status, 200);
     assert_eq!(bearer.get("/api/auth/me").send().await.status, 401);
     let third = client.with_token(third["accessToken"].as_str().unwrap());
     assert_eq!(

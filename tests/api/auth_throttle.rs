@@ -158,3 +158,18 @@ async fn an_unknown_address_costs_the_same_verify_as_a_known_one() {
     });
     assert!((0.6..1.7).contains(&(known / unknown)), "medians: known {known:.4} s, unknown {unknown:.4} s");
 }
+
+#[tokio::test]
+async fn a_guess_that_was_not_evaluated_does_not_count_against_its_address() {
+    let server = behind_proxy();
+    account(&server, "ada@example.com").await;
+    account(&server, "bob@example.com").await;
+    let client = server.client();
+    for guess in 0..4 {
+        login(&client, "ada@example.com", "wrong password", &format!("203.0.113.{guess}")).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(login(&client, "ada@example.com", "wrong password", "203.0.113.99").await.status, 429);
+    }
+    assert_eq!(login(&client, "bob@example.com", PASSWORD, "203.0.113.99").await.status, 200);
+}

@@ -11,7 +11,7 @@ fn every_route_served_is_described_and_every_route_described_is_served() {
     let mut served = BTreeSet::new();
     for endpoint in ayrene::app::endpoints() {
         for method in endpoint.methods() {
-            // HEAD is described where it is more than GET without a body: on the short link.
+            // HEAD comes with every GET; it is described where it has an effect of its own: on the short link.
             if method.as_str() != "HEAD" || endpoint.path() == "/{code}" {
                 served.insert(format!("{method} {}", endpoint.path()));
             }

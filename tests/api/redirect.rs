@@ -24,6 +24,8 @@ async fn an_open_link_redirects_and_is_never_cached() {
         let answer = client.request(method, &format!("/{code}")).send().await;
         assert_eq!((answer.status, answer.header("location")), (302, "https://example.com/a"));
         assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("referrer-policy"), "strict-origin-when-cross-origin");
+        assert_eq!(answer.header("x-frame-options"), "DENY");
         assert_eq!(answer.text, "");
     }
 }

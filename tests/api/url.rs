@@ -124,7 +124,7 @@ async fn every_wrong_field_is_named_and_changes_nothing() {
 async fn links_to_ourselves_are_refused_in_every_notation() {
     let server = TestServer::start_with(|config| {
         config.server.public_url = Some("https://go.example/".parse().unwrap());
-        config.server.own_hosts = vec!["b\u{fc}cher.example".to_owned()];
+        config.server.own_hosts = vec![url::Host::parse("b\u{fc}cher.example").unwrap()];
     });
     let client = server.client();
     for url in [
@@ -438,4 +438,48 @@ async fn guesses_at_a_link_wait_longer_and_longer() {
         200,
         "never locked"
     );
+}
+
+#[tokio::test]
+async fn no_race_of_making_and_deleting_hides_a_live_link() {
+    let server = TestServer::start_with(|config| config.server.workers = 2);
+    let user = server.user().await;
+    for round in 0..60 {
+        let alias = format!("alias-{round}");
+        let body = json!({ "longUrl": "https://example.com/", "customAlias": alias });
+        if round % 2 == 0 {
+            create(&user, body.clone()).await;
+        }
+        let path = format!("/api/v1/url/{alias}");
+        let (delete, makes) = futures_util::future::join(
+            user.delete(&path).send(),
+            futures_util::future::join_all((0..4).map(|_| create(&user, body.clone()))),
+        )
+        .await;
+        assert!(
+            matches!(delete.status, 200 | 404) && makes.iter().all(|make| matches!(make.status, 201 | 409))
+        );
+        let lives = user.get(&format!("/api/v1/url/get/{alias}")).send().await.status == 200;
+        let listed = user.get(&format!("/api/v1/url?search={alias}")).send().await;
+        let listed = listed.json["data"]["urls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|link| link["urlCode"] == alias.as_str());
+        assert_eq!(lives, listed, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn listings_that_a_crash_left_behind_are_dropped() {
+    let server = TestServer::start();
+    let user = server.user().await;
+    user.shorten(&json!({ "longUrl": "https://example.com/" })).await;
+    let me = user.get("/api/v1/auth/me").send().await.json["data"]["id"].as_str().unwrap().to_owned();
+    let mut redis = crate::support::redis_server::connection();
+    let links = server.key(&format!("{{user:{me}}}:links"));
+    redis::cmd("ZADD").arg(&links).arg(&["1700000000000000", "orphan1"]).query::<u8>(&mut redis).unwrap();
+    let page = user.get("/api/v1/url").send().await.json["data"].clone();
+    assert_eq!(page["urls"].as_array().unwrap().len(), 1);
+    assert_eq!(user.get("/api/v1/url").send().await.json["data"]["total"], 1);
 }

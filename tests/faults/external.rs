@@ -74,12 +74,11 @@ fn refuses_at_once(server: &Server, token: Option<&str>) {
     assert_eq!(server.get("/healthz").unwrap().status, 200, "the process is alive");
 }
 
-/// Ready again within two seconds of `since`.
+/// Two seconds after `since` every worker serves again, on each of its connections.
 fn recovers(server: &Server, since: Instant) {
-    wait_until("the server is ready", || server.get("/readyz").unwrap().status == 200);
-    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
-    // Each worker has a connection of its own: all of them must be back.
+    std::thread::sleep(Duration::from_secs(2).saturating_sub(since.elapsed()));
     for _ in 0..20 {
+        assert_eq!(server.get("/readyz").unwrap().status, 200);
         assert_eq!(server.get("/abcdefg").unwrap().status, 404);
     }
 }

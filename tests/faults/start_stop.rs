@@ -35,6 +35,10 @@ fn wrong_settings_are_named_with_what_would_be_right() {
     assert!(bind.contains("bind") || bind.contains("socket address"), "{bind}");
     let quota = refusal(command(dir.path()).env("AYRENE__RATE_LIMITS__LOGIN__REQUESTS", "0"));
     assert!(quota.contains("rate_limits.login"), "{quota}");
+    let host = refusal(
+        command(dir.path()).env("AYRENE__SERVER__OWN_HOSTS", "[2001:db8::5]:80,go.example:8080,not a host"),
+    );
+    assert!(host.contains("`not a host` is not a host"), "{host}");
     let url = refusal(command(dir.path()).env("AYRENE__REDIS__URL", "http://example.com"));
     assert!(url.contains("redis.url"), "{url}");
     let file = refusal(command(dir.path()).args(["--config", "/nonexistent.toml"]));

@@ -155,17 +155,23 @@ fn rotate_session_takes_no_generation_from_the_future_or_two_steps_back() {
 }
 
 #[test]
-fn end_sessions_ends_one_all_or_all_but_one() {
+fn end_sessions_ends_one_or_all_and_counts_the_live() {
     let mut bench = with_account();
     for id in ["s1", "s2", "s3"] {
         open(&mut bench, id);
     }
-    let mut end = |which: &str, keep: &str| {
-        bench.run::<(i64, i64)>("auth/end_sessions", &["account", "sessions"], &[which, keep])
+    let end = |bench: &mut Bench, which: &str| {
+        bench.run::<(i64, i64)>("auth/end_sessions", &["account", "sessions"], &[which])
     };
-    assert_eq!(end("nobody", ""), (0, 3));
-    assert_eq!(end("s1", ""), (1, 2));
-    assert_eq!(end("*", "s3"), (1, 1));
-    assert_eq!(end("*", ""), (1, 0));
+    assert_eq!(end(&mut bench, "nobody"), (0, 3));
+    assert_eq!(end(&mut bench, "s1"), (1, 2));
+    assert_eq!(bench.command::<String>("HGET", "account", &["online"]), "1");
+    let expired =
+        bench.command::<String>("HGET", "sessions", &["s2"]).replace("\"exp\":", "\"exp\":1,\"old\":");
+    bench.command::<i64>("HSET", "sessions", &["s2", &expired]);
+    assert_eq!(end(&mut bench, "s3"), (1, 0), "an expired session is none");
     assert_eq!(bench.command::<String>("HGET", "account", &["online"]), "0");
+    open(&mut bench, "s4");
+    open(&mut bench, "s5");
+    assert_eq!(end(&mut bench, "*"), (2, 0));
 }

@@ -4,9 +4,10 @@ use crate::Bench;
 
 const EVENT: &str = r#"{"keep":100,"ttl":3600,"h":"GET","i":"203.0.113.0","r":"news.example","a":"desktop"}"#;
 
+/// 0, 1 or 2, as before the time.
 fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
     let arguments: Vec<&str> = [&[owner, "u", "https://example.com/"], fields].concat();
-    bench.run("shortener/claim", &["link"], &arguments)
+    bench.code("shortener/claim", &["link"], &arguments)
 }
 
 fn visit(bench: &mut Bench) -> Value {
@@ -141,6 +142,11 @@ fn stats_gives_the_owner_a_slice_newest_first() {
     for _ in 0..5 {
         visit(&mut bench);
     }
+    assert_eq!(
+        stats(&mut bench, "u1", "5", "10"),
+        [Value::Int(2), Value::Int(5), Value::Array(vec![])],
+        "past the end"
+    );
     let reply = stats(&mut bench, "u1", "3", "10");
     assert_eq!(reply[..2], [Value::Int(2), Value::Int(5)]);
     let (newer, older): ((String, Vec<String>), (String, Vec<String>)) =
@@ -155,8 +161,25 @@ fn stats_gives_the_owner_a_slice_newest_first() {
 #[test]
 fn index_lists_a_code_once_and_knows_its_bound() {
     let mut bench = Bench::new();
-    for (code, expected) in [("a", 1), ("b", 1), ("a", 1), ("c", 0)] {
-        assert_eq!(bench.run::<i64>("shortener/index", &["links"], &[code, "2"]), expected, "{code}");
-    }
-    assert_eq!(bench.command::<i64>("ZCARD", "links", &[]), 2);
+    let index = |bench: &mut Bench, code: &str| bench.run::<u64>("shortener/index", &["links"], &[code, "2"]);
+    let first = index(&mut bench, "a");
+    assert!(first > 1_700_000_000_000_000, "microseconds: {first}");
+    assert!(index(&mut bench, "b") > first);
+    assert_eq!(index(&mut bench, "a"), first + 1, "listed anew, in its place");
+    assert_eq!(index(&mut bench, "c"), 0);
+    assert_eq!(bench.command::<Vec<String>>("ZRANGE", "links", &["0", "-1"]), ["a", "b"]);
+}
+
+#[test]
+fn unindex_takes_off_the_listing_it_was_told_of_and_no_newer_one() {
+    let mut bench = Bench::new();
+    let unindex = |bench: &mut Bench, listing: u64| {
+        bench.run::<u8>("shortener/unindex", &["links"], &["a", &listing.to_string()])
+    };
+    assert_eq!(unindex(&mut bench, 1), 0, "not listed");
+    let first: u64 = bench.run("shortener/index", &["links"], &["a", "2"]);
+    let second: u64 = bench.run("shortener/index", &["links"], &["a", "2"]);
+    assert_eq!(unindex(&mut bench, first), 0);
+    assert_eq!(unindex(&mut bench, second), 1);
+    assert_eq!(bench.command::<i64>("ZCARD", "links", &[]), 0);
 }

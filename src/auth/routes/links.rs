@@ -20,7 +20,7 @@ use crate::auth::messages::{
 };
 use crate::auth::model::{Device, Password, SessionId};
 use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure, Surface};
-use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody, client};
 use crate::users::model::{Email, epoch_secs};
@@ -140,12 +140,12 @@ fn fail(error: AuthError) -> ApiError {
         (status = 409, description = "The address has an account", body = LinksFailure),
     ))]
 pub async fn register(
+    _: Charged<{ LimitedAction::Register as usize }>,
     request: HttpRequest,
     manager: Manager,
     device: Device,
     JsonBody(body): JsonBody<LinksCredentials>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Register)?;
     let (email, password, _) =
         parse_registration(request.path(), &body.email, body.password.expose_secret(), None)?;
     let signed_in = manager.ask(Register { email, username: None, password, device }).await.map_err(fail)?;
@@ -161,12 +161,12 @@ pub async fn register(
         (status = 401, description = "Wrong credentials", body = LinksFailure),
     ))]
 pub async fn login(
+    _: Charged<{ LimitedAction::Login as usize }>,
     request: HttpRequest,
     manager: Manager,
     device: Device,
     JsonBody(body): JsonBody<LinksCredentials>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Login)?;
     let email = Email::parse(&body.email).map_err(|problem| {
         ApiError::invalid("Provided data is invalid", vec![FieldError::new("email", problem)])
     })?;
@@ -194,15 +194,17 @@ pub async fn refresh(request: HttpRequest, manager: Manager, origins: web::Data<
         );
         ApiError::invalid("Provided data is invalid", vec![field])
     };
-    let (token, by_cookie) = match (bearer(&request), request.cookie(COOKIE)) {
-        (Some(token), _) => (token.to_owned(), false),
-        (None, Some(cookie)) => (cookie.value().to_owned(), true),
+    // A client may send its access token with everything: the cookie, where it may be used, is meant.
+    let cookie = request.cookie(COOKIE).map(|cookie| cookie.value().to_owned());
+    let (token, by_cookie) = match (cookie, bearer(&request)) {
+        (Some(cookie), _) if is_same_site(&request, &origins) => (cookie, true),
+        (_, Some(token)) => (token.to_owned(), false),
+        (Some(_), None) => {
+            let message = "A refresh by cookie must come from this site or from an allowed origin";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, message));
+        }
         (None, None) => return Err(missing()),
     };
-    if by_cookie && !is_same_site(&request, &origins) {
-        let message = "A refresh by cookie must come from this site or from an allowed origin";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, message));
-    }
     let signed_in = manager.ask(Refresh { token }).await.map_err(|error| match error {
         AuthError::MalformedToken => missing(),
         error => fail(error),

@@ -44,6 +44,7 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         AuthError::AccountGone if links => ApiError::new(StatusCode::BAD_REQUEST, "User ID is invalid"),
         AuthError::AccountGone => ApiError::unauthorized("Token is expired or invalid"),
         AuthError::UnknownSession => ApiError::new(StatusCode::BAD_REQUEST, "Session ID is invalid"),
+        AuthError::Lapsed => ApiError::unavailable(),
         AuthError::Ask(error) => error.into(),
         AuthError::Redis(failure) => (&failure).into(),
         AuthError::Crypto(_) => ApiError::internal(&error),

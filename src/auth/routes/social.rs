@@ -17,7 +17,7 @@ use crate::auth::messages::{
 use crate::auth::model::{Account, Device, Password};
 use crate::http::body::OptionalJsonBody;
 use crate::http::envelope::{SocialFailure, Surface};
-use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::rate_limit::{Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody};
 use crate::users::model::{Email, OnlineStatus, User, Username, iso_time};
@@ -129,12 +129,12 @@ fn invalid(field: &str, problem: &str) -> ApiError {
     (status = 409, description = "E-mail address or username taken", body = SocialFailure),
 ))]
 pub async fn register(
+    _: Charged<{ LimitedAction::Register as usize }>,
     request: HttpRequest,
     manager: Manager,
     device: Device,
     JsonBody(body): JsonBody<NewAccount>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Register)?;
     let password = body.password.expose_secret();
     let (email, password, username) =
         parse_registration(request.path(), &body.email, password, Some(&body.username))?;
@@ -149,12 +149,11 @@ pub async fn register(
     (status = 401, description = "Wrong credentials", body = SocialFailure),
 ))]
 pub async fn login(
-    request: HttpRequest,
+    _: Charged<{ LimitedAction::Login as usize }>,
     manager: Manager,
     device: Device,
     JsonBody(body): JsonBody<SocialCredentials>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Login)?;
     let identity = identity(body.email.as_deref(), body.username.as_deref())?;
     let password = Password::claimed(body.password.expose_secret());
     let signed_in = manager.ask(LogIn { identity, password, device }).await.map_err(fail)?;
@@ -168,11 +167,10 @@ pub async fn login(
     (status = 401, description = "Expired, revoked or reused", body = SocialFailure),
 ))]
 pub async fn refresh(
-    request: HttpRequest,
+    _: Charged<{ LimitedAction::Refresh as usize }>,
     manager: Manager,
     JsonBody(body): JsonBody<RefreshBody>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Refresh)?;
     let token = body.refresh_token.expose_secret().to_owned();
     let signed_in = manager.ask(Refresh { token }).await.map_err(fail)?;
     let SignedIn { access_token, refresh_token, .. } = signed_in;
@@ -197,32 +195,41 @@ pub async fn me(user: AuthUser, manager: Manager) -> Answer {
     (status = 401, body = SocialFailure),
 ))]
 pub async fn logout(
+    _: Charged<{ LimitedAction::Login as usize }>,
     request: HttpRequest,
     manager: Manager,
     device: Device,
-    OptionalJsonBody(body): OptionalJsonBody<LogoutBody>,
+    body: Result<OptionalJsonBody<LogoutBody>, ApiError>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Login)?;
-    let outcome = match (bearer(&request), body) {
-        (Some(token), _) => {
-            let caller = manager.ask(Authenticate { token: token.to_owned() }).await.map_err(fail)?;
-            manager.ask(EndSessions { user_id: caller.user_id, which: Which::One(caller.session_id) }).await
-        }
-        (None, Some(LogoutBody { refresh_token: Some(token), .. })) => {
+    let by_bearer = match bearer(&request) {
+        Some(token) => Some(end_session_of_bearer(&manager, token).await),
+        None => None,
+    };
+    // A good Bearer token decides; a dead one leaves the word to the body, if that has one.
+    let outcome = match (by_bearer, body) {
+        (Some(Ok(())), _) => Ok(()),
+        (_, Ok(OptionalJsonBody(Some(LogoutBody { refresh_token: Some(token), .. })))) => {
             manager.ask(EndSessionOf { token: token.expose_secret().to_owned() }).await
         }
-        (None, Some(LogoutBody { password: Some(password), email, username, .. })) => {
+        (_, Ok(OptionalJsonBody(Some(LogoutBody { password: Some(password), email, username, .. })))) => {
             let identity = identity(email.as_deref(), username.as_deref())?;
             let password = Password::claimed(password.expose_secret());
             manager.ask(LogOutEverywhere { identity, password, device }).await
         }
-        (None, _) => {
+        (Some(failure), _) => failure,
+        (None, Ok(_)) => {
             let problem = "send a Bearer token, or a refreshToken, or email and password in the body";
             return Err(invalid("refreshToken", problem));
         }
+        (None, Err(error)) => return Err(error),
     };
     outcome.map_err(fail)?;
     Ok(HttpResponse::Ok().json(MessageBody { message: "Logout successful" }))
+}
+
+async fn end_session_of_bearer(manager: &Manager, token: &str) -> Result<(), AuthError> {
+    let caller = manager.ask(Authenticate { token: token.to_owned() }).await?;
+    manager.ask(EndSessions { user_id: caller.user_id, which: Which::One(caller.session_id) }).await
 }
 
 /// The e-mail address identifies; a username does where there is no address.

@@ -1,20 +1,24 @@
 //! `/api/v1/url`.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{api_error, visitor};
+use super::{api_error, location, visitor};
 use crate::actor::Mailbox;
 use crate::auth::AuthUser;
 use crate::auth::extractor::MaybeUser;
+use crate::auth::messages::Caller;
 use crate::auth::model::Password;
 use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure};
-use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody, client};
 use crate::shortener::actor::Shortener;
@@ -227,6 +231,29 @@ pub struct StatsBody {
     has_next: bool,
 }
 
+/// Who makes a link: a user, or nobody for a guest; counted against either's limit before the body is read.
+#[derive(Debug)]
+pub struct Maker(Option<Caller>);
+
+impl FromRequest for Maker {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, user) = (request.clone(), MaybeUser::from_request(request, payload));
+        Box::pin(async move {
+            let MaybeUser(caller) = user.await?;
+            match &caller {
+                Some(caller) => {
+                    rate_limit::by_user(&request, LimitedAction::Shorten, caller.user_id.as_str())?
+                }
+                None => rate_limit::by_address(&request, LimitedAction::ShortenGuest)?,
+            }
+            Ok(Self(caller))
+        })
+    }
+}
+
 /// Make a link, with an account or as a guest.
 #[utoipa::path(post, path = "/api/v1/url", tag = "links: url", security((), ("access" = [])), request_body = NewLink,
     responses(
@@ -240,14 +267,9 @@ pub async fn shorten(
     request: HttpRequest,
     links: Links,
     public: web::Data<PublicUrl>,
-    user: MaybeUser,
+    Maker(caller): Maker,
     JsonBody(body): JsonBody<NewLink>,
 ) -> Answer {
-    let MaybeUser(caller) = user;
-    match &caller {
-        Some(caller) => rate_limit::by_user(&request, LimitedAction::Shorten, caller.user_id.as_str())?,
-        None => rate_limit::by_address(&request, LimitedAction::ShortenGuest)?,
-    }
     let (analytics, mail) =
         (body.is_analytics_enabled == Some(true), body.email_notification_enable == Some(true));
     if caller.is_none() && (analytics || mail) {
@@ -288,6 +310,7 @@ pub async fn shorten(
     (status = 401, body = LinksFailure),
 ))]
 pub async fn list(
+    request: HttpRequest,
     user: AuthUser,
     links: Links,
     public: web::Data<PublicUrl>,
@@ -298,6 +321,9 @@ pub async fn list(
     let search = query.search.clone().filter(|search| !search.is_empty());
     if search.as_ref().is_some_and(|search| search.len() > MAX_SEARCH) {
         return Err(invalid("search", "must be at most 256 bytes long"));
+    }
+    if search.is_some() {
+        rate_limit::by_user(&request, LimitedAction::Search, user.id().as_str())?;
     }
     let found = links.ask(ListLinks { owner: user.id().clone(), page, limit, search }).await.map_err(fail)?;
     let body = LinksBody {
@@ -324,8 +350,7 @@ pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) ->
     let code = parse_code(&id)?;
     match links.ask(Visit { code, visitor: visitor(&request) }).await.map_err(fail)? {
         Visited::Open(url) => {
-            let location =
-                HeaderValue::from_bytes(url.as_bytes()).map_err(|error| ApiError::internal(&error))?;
+            let location = location(&url)?;
             let mut response =
                 envelope::links(StatusCode::FOUND, "Redirecting user to original URL", Target { url });
             response.headers_mut().insert(header::LOCATION, location);
@@ -348,12 +373,12 @@ pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) ->
         (status = 404, body = LinksFailure),
     ))]
 pub async fn unlock(
+    _: Charged<{ LimitedAction::Unlock as usize }>,
     request: HttpRequest,
     links: Links,
     id: web::Path<String>,
     JsonBody(body): JsonBody<UnlockBody>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Unlock)?;
     let code = parse_code(&id)?;
     let password = Password::claimed(body.password.expose_secret());
     let url = links.ask(Unlock { code, password, visitor: visitor(&request) }).await.map_err(fail)?;

@@ -4,7 +4,8 @@ pub mod links;
 pub mod redirect;
 
 use actix_web::HttpRequest;
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 
 use super::error::ShortenerError;
 use super::visitor::Visitor;
@@ -33,6 +34,11 @@ fn api_error(path: &str, error: ShortenerError) -> ApiError {
         ShortenerError::Redis(failure) => (&failure).into(),
         ShortenerError::Hash(_) => ApiError::internal(&error),
     }
+}
+
+/// The `Location` of a long URL: its bytes as they were given.
+fn location(url: &str) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_bytes(url.as_bytes()).map_err(|error| ApiError::internal(&error))
 }
 
 fn visitor(request: &HttpRequest) -> Visitor {

@@ -14,13 +14,13 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{api_error, visitor};
+use super::{api_error, location, visitor};
 use crate::actor::Mailbox;
 use crate::auth::model::Password;
 use crate::http::body::FormBody;
 use crate::http::edge::{SHORT_LINK, ShortLink};
 use crate::http::envelope::LinksFailure;
-use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, client, pages};
 use crate::shortener::actor::Shortener;
@@ -46,7 +46,7 @@ struct UnlockPage<'a> {
 
 /// The routes of this module; registered last, because the pattern takes any first segment.
 pub fn routes() -> Vec<Endpoint> {
-    vec![at(SHORT_LINK).get(follow).head(follow).post(unlock)]
+    vec![at(SHORT_LINK).get(follow).post(unlock)]
 }
 
 /// The unlock page's form.
@@ -99,12 +99,12 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
         (status = 404, description = "Unknown or deleted", body = LinksFailure),
     ))]
 pub async fn unlock(
+    _: Charged<{ LimitedAction::Unlock as usize }>,
     request: HttpRequest,
     links: Links,
     code: web::Path<String>,
     FormBody(form): FormBody<UnlockForm>,
 ) -> Answer {
-    rate_limit::by_address(&request, LimitedAction::Unlock)?;
     let code = parse(&code)?;
     let password = Password::claimed(form.password.expose_secret());
     match links.ask(Unlock { code: code.clone(), password, visitor: visitor(&request) }).await {
@@ -128,7 +128,7 @@ fn parse(code: &str) -> Result<ShortCode, ApiError> {
 }
 
 fn redirect(status: StatusCode, url: &str) -> Answer {
-    let location = HeaderValue::from_bytes(url.as_bytes()).map_err(|error| ApiError::internal(&error))?;
+    let location = location(url)?;
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);
