@@ -4,15 +4,21 @@
 //! and its actors. Stop, on SIGTERM or SIGINT: no new connections, requests in flight finish, then the datastore
 //! ends with its log flushed; so nothing acknowledged is lost.
 
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, SyncArbiter};
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,11 +34,12 @@ use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::body::BodyLimits;
 use crate::http::client::TrustedProxies;
+use crate::http::connection::{Patience, PatientStream};
 use crate::http::health::MetricsAccess;
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
-use crate::openapi::{self, DocumentText};
+use crate::openapi;
 use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener::actor::OwnPlaces;
@@ -43,6 +50,8 @@ use crate::shortener::{self, Shortener};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
+/// What a handler may take besides hashing a password: a few calls of the datastore.
+const HANDLING: Duration = Duration::from_secs(3);
 
 /// Why the server does not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -211,6 +220,7 @@ fn serve(
     metrics: PrometheusHandle,
 ) -> Result<Server, StartError> {
     let settings = blueprint.config.server.clone();
+    let hash_timeout_secs = blueprint.config.auth.hash_timeout_secs;
     let limits = web::Data::new(RateLimits::new(&blueprint.config.rate_limits));
     RateLimits::sweep_forever(limits.clone());
     let mut origins = settings.allowed_origins.clone();
@@ -220,13 +230,12 @@ fn serve(
     let origins = web::Data::new(AllowedOrigins(origins));
     let public_url = web::Data::new(PublicUrl(public_url.clone()));
     let metrics = web::Data::new(metrics);
-    let document = web::Data::new(DocumentText(openapi::document_json().to_string()));
     let body_limits = web::Data::new(BodyLimits {
         max_bytes: settings.max_body_bytes,
         timeout: Duration::from_secs(settings.body_timeout_secs),
     });
 
-    let factory = move || {
+    let app = move || {
         let worker = Worker::start(&blueprint);
         App::new()
             .app_data(shared.clone())
@@ -234,7 +243,6 @@ fn serve(
             .app_data(origins.clone())
             .app_data(public_url.clone())
             .app_data(metrics.clone())
-            .app_data(document.clone())
             .app_data(body_limits.clone())
             .app_data(limits.clone())
             .app_data(query_errors())
@@ -242,22 +250,41 @@ fn serve(
             .app_data(web::Data::new(worker.redis))
             .app_data(web::Data::new(worker.sessions))
             .app_data(web::Data::new(worker.links))
-            .configure(|services| {
-                services.service(openapi::swagger_ui());
-                router::register(services, endpoints());
-            })
+            .configure(|services| router::register(services, endpoints()))
             .wrap(from_fn(edge::edge))
     };
-    let server = HttpServer::new(factory)
+    let [head, body, idle] =
+        [settings.head_timeout_secs, settings.body_timeout_secs, settings.keep_alive_secs]
+            .map(Duration::from_secs);
+    let hashing = Duration::from_secs(hash_timeout_secs);
+    let patience = Patience { answer: head + body + hashing + HANDLING, write: body, idle: idle + head };
+    let mut server = Server::build();
+    let stopping = server.graceful_shutdown_signal();
+    server = server
         .workers(settings.worker_count())
-        .max_connections(settings.max_connections)
-        .client_request_timeout(Duration::from_secs(settings.head_timeout_secs))
-        .keep_alive(Duration::from_secs(settings.keep_alive_secs))
+        .max_concurrent_connections(settings.max_connections)
         .shutdown_timeout(settings.shutdown_timeout_secs)
         .shutdown_signal(stop_signal()?)
-        .listen(listener)?
-        .run();
-    Ok(server)
+        .listen("http", listener, move || {
+            let stopping = stopping.clone();
+            let stopped = move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            };
+            let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(stopped)
+                .keep_alive(idle)
+                .client_request_timeout(head)
+                .h1(map_config(service, |()| AppConfig::default()));
+            fn_service(move |stream: TcpStream| {
+                let peer = stream.peer_addr().ok();
+                let _ = stream.set_nodelay(true);
+                ready(Ok::<_, DispatchError>((PatientStream::new(stream, patience), peer)))
+            })
+            .and_then(http)
+        })?;
+    Ok(server.run())
 }
 
 /// Ends when SIGTERM or Ctrl-C comes, which both drain; from the call on, neither kills the process any more.

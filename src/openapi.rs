@@ -3,16 +3,27 @@
 //! Invariant: every route served is described here; `tests/api` compares the two and checks each answer of its
 //! requests against the schemas.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, LazyLock};
+
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
+use futures_util::Stream;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_swagger_ui::{Config, SwaggerUi};
+use utoipa_swagger_ui::Config;
 
+use crate::http::ApiError;
 use crate::http::envelope::{LinksFailure, SocialFailure};
 use crate::http::router::{Endpoint, at};
 use crate::{auth, http, shortener};
 
 const PATH: &str = "/openapi.json";
+/// Bytes of a large body that wait for one reader.
+const SLICE: usize = 16 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,7 +35,7 @@ const PATH: &str = "/openapi.json";
     paths(
         http::health::healthz, http::health::readyz, http::health::metrics,
         http::pages::home, http::pages::style, http::pages::robots,
-        document, docs,
+        document, docs, docs_page, docs_file,
         auth::routes::links::register, auth::routes::links::login, auth::routes::links::refresh,
         auth::routes::links::me, auth::routes::links::logout, auth::routes::links::logout_other,
         auth::routes::links::profile, auth::routes::links::sessions,
@@ -120,27 +131,82 @@ fn add_common_failures(
 
 /// The routes of this module.
 pub fn routes() -> Vec<Endpoint> {
-    vec![at(PATH).get(document), at("/docs").get(docs)]
+    vec![
+        at(PATH).get(document),
+        at("/docs").get(docs),
+        at("/docs/").get(docs_page),
+        at("/docs/{file}").get(docs_file),
+    ]
 }
 
-/// The interactive description, a service of its own below `/docs/`.
-pub fn swagger_ui() -> SwaggerUi {
-    SwaggerUi::new("/docs/{_:.*}").config(Config::new([PATH]))
+/// A file that is served from memory.
+struct File {
+    content_type: String,
+    bytes: Bytes,
 }
 
 /// The description, serialised once.
-#[derive(Debug, Clone)]
-pub struct DocumentText(pub String);
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document_json().to_string()));
+
+/// The files of the vendored Swagger UI.
+static FILES: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
+    let config = Arc::new(Config::new([PATH]));
+    let names = [
+        "index.html",
+        "index.css",
+        "swagger-ui.css",
+        "swagger-ui-bundle.js",
+        "swagger-ui-standalone-preset.js",
+        "swagger-initializer.js",
+        "favicon-16x16.png",
+        "favicon-32x32.png",
+    ];
+    let load = |name: &'static str| {
+        let file = utoipa_swagger_ui::serve(name, config.clone()).ok()??;
+        Some((name, File { content_type: file.content_type, bytes: Bytes::from(file.bytes.into_owned()) }))
+    };
+    names.into_iter().filter_map(load).collect()
+});
+
+/// A body in slices of memory that all its readers share: one who does not read costs a slice.
+fn sliced(bytes: &Bytes) -> SizedStream<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
+    let (bytes, length) = (bytes.clone(), bytes.len());
+    let slices =
+        (0..length).step_by(SLICE).map(move |start| Ok(bytes.slice(start..length.min(start + SLICE))));
+    SizedStream::new(length as u64, futures_util::stream::iter(slices))
+}
+
+fn served(name: &str) -> Result<HttpResponse, ApiError> {
+    let file = FILES.get(name).ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))?;
+    let mut response = HttpResponse::Ok();
+    Ok(response.content_type(file.content_type.as_str()).body(sliced(&file.bytes)))
+}
 
 /// This description.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations",
     responses((status = 200, body = serde_json::Value, content_type = "application/json")))]
-pub async fn document(text: web::Data<DocumentText>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(text.0.clone())
+pub async fn document() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(sliced(&DOCUMENT))
 }
 
-/// The interactive description.
+/// The way to the interactive description.
 #[utoipa::path(get, path = "/docs", tag = "pages", responses((status = 303, description = "To /docs/")))]
 pub async fn docs() -> HttpResponse {
     http::pages::home().await
+}
+
+/// The interactive description.
+#[utoipa::path(get, path = "/docs/", tag = "pages",
+    responses((status = 200, body = String, content_type = "text/html")))]
+pub async fn docs_page() -> Result<HttpResponse, ApiError> {
+    served("index.html")
+}
+
+/// What the interactive description loads.
+#[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = String, Path)), responses(
+    (status = 200, content((String = "text/html"), (String = "text/css"), (String = "text/javascript"), (String = "image/png"))),
+    (status = 404, body = LinksFailure),
+))]
+pub async fn docs_file(file: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    served(&file)
 }

@@ -184,6 +184,71 @@ async fn slow_clients_are_cut() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
+/// How long a connection stays open after `request`, of which nothing is read; twenty seconds at most.
+fn stays_open(server: &TestServer, request: &str, drip: &str) -> Duration {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(300));
+        // A closed peer answers a write with a reset, which the next write reports.
+        if stream.write_all(drip.as_bytes()).and_then(|()| probe(&stream)).is_err() {
+            break;
+        }
+    }
+    started.elapsed()
+}
+
+fn probe(stream: &TcpStream) -> std::io::Result<()> {
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn no_connection_is_held_without_progress() {
+    let server = TestServer::start_with(|config| {
+        config.server.head_timeout_secs = 1;
+        config.server.body_timeout_secs = 1;
+        config.server.keep_alive_secs = 2;
+        config.auth.hash_timeout_secs = 1;
+    });
+    let first = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let bundle = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n".repeat(12);
+    let unread_body = "POST /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe";
+    std::thread::scope(|scope| {
+        for (what, request, drip) in [
+            ("a second head that drips", format!("{first}GET / HTTP/1.1\r\nX: "), "y"),
+            ("a body that nobody reads", unread_body.to_owned(), ""),
+            ("answers that are not read", bundle, ""),
+        ] {
+            let server = &server;
+            scope.spawn(move || {
+                if drip.is_empty() {
+                    let mut stream = TcpStream::connect(server.address).unwrap();
+                    stream.write_all(request.as_bytes()).unwrap();
+                    std::thread::sleep(Duration::from_secs(12));
+                    stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+                    let mut rest = Vec::new();
+                    let end = stream.read_to_end(&mut rest);
+                    assert!(
+                        end.as_ref().map_or_else(
+                            |error| error.kind() == std::io::ErrorKind::ConnectionReset,
+                            |_| true
+                        ),
+                        "{what}: still open: {end:?}"
+                    );
+                } else {
+                    let open = stays_open(server, &request, drip);
+                    assert!(open < Duration::from_secs(12), "{what}: open for {open:?}");
+                }
+            });
+        }
+    });
+    assert_eq!(server.client().get("/healthz").send().await.status, 200);
+}
+
 #[tokio::test]
 async fn malformed_http_is_refused_and_the_server_lives() {
     let server = TestServer::start();

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
-use actix_web::dev::ServerHandle;
+use actix_server::ServerHandle;
 use ayrene::app::Application;
 use ayrene::config::{self, Config};
 use ayrene::telemetry;

@@ -1,0 +1,118 @@
+//! A connection that does not wait for ever.
+//!
+//! actix-http times a connection's first head and its idling. What it does not time is left to a [`PatientStream`]:
+//! a later head that never ends, a body that nobody reads, a client that does not read its answer. Invariant: a
+//! connection on which nothing is achieved within its [`Patience`] is closed.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// How often a connection's clocks are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a connection may achieve nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// From the first byte of a request to the first byte of its answer.
+    pub answer: Duration,
+    /// Without a byte read by a client that has an answer coming.
+    pub write: Duration,
+    /// Without a byte in either direction.
+    pub idle: Duration,
+}
+
+/// A TCP stream with three clocks.
+#[derive(Debug)]
+pub struct PatientStream {
+    stream: TcpStream,
+    patience: Patience,
+    tick: Pin<Box<Sleep>>,
+    active: Instant,
+    asked: Option<Instant>,
+    stalled: Option<Instant>,
+}
+
+impl PatientStream {
+    /// A stream whose clocks start now.
+    pub fn new(stream: TcpStream, patience: Patience) -> Self {
+        let tick = Box::pin(sleep(TICK));
+        Self { stream, patience, tick, active: Instant::now(), asked: None, stalled: None }
+    }
+
+    /// An error once a clock has run out. Polled with every read and write that has to wait.
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while self.tick.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            let over =
+                |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
+            let Patience { answer, write, idle } = self.patience;
+            if over(self.asked, answer) || over(self.stalled, write) || over(Some(self.active), idle) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.tick.as_mut().reset((now + TICK).into());
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for PatientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Pending => {
+                self.check(context)?;
+                Poll::Pending
+            }
+            ready => {
+                if buffer.filled().len() > before {
+                    let now = Instant::now();
+                    self.active = now;
+                    self.asked.get_or_insert(now);
+                    // Also while data keeps coming: a drip is no progress.
+                    self.check(context)?;
+                }
+                ready
+            }
+        }
+    }
+}
+
+impl AsyncWrite for PatientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Pending => {
+                let now = Instant::now();
+                self.stalled.get_or_insert(now);
+                self.check(context)?;
+                Poll::Pending
+            }
+            ready => {
+                self.active = Instant::now();
+                (self.asked, self.stalled) = (None, None);
+                ready
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
