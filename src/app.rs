@@ -44,7 +44,7 @@ use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
-use crate::shortener::routes::links::PublicUrl;
+use crate::shortener::routes::shapes::PublicUrl;
 use crate::shortener::target::OwnHosts;
 use crate::shortener::{self, Shortener};
 

@@ -7,10 +7,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
-use url::Url;
-use utoipa::{IntoParams, ToSchema};
 
+use super::shapes::{
+    LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, PublicUrl, Stat,
+    StatsBody, StatsQuery, Target, UnlockBody,
+};
 use super::{api_error, location, visitor};
 use crate::actor::Mailbox;
 use crate::auth::AuthUser;
@@ -26,8 +27,7 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{
     DeleteLink, FetchLink, FetchStats, ListLinks, Shorten, Unlock, UpdateLink, Visit, Visited,
 };
-use crate::shortener::model::{ClickEvent, Link, Protection, ShortCode, parse_link_password};
-use crate::users::model::epoch_secs;
+use crate::shortener::model::{Protection, ShortCode, parse_link_password};
 
 const INVALID: &str = "Invalid Data";
 const DEFAULT_LINKS: u32 = 20;
@@ -40,16 +40,6 @@ const MAX_SEARCH: usize = 256;
 type Links = web::Data<Mailbox<Shortener>>;
 type Answer = Result<HttpResponse, ApiError>;
 
-/// What short links begin with.
-#[derive(Debug, Clone)]
-pub struct PublicUrl(pub Url);
-
-impl PublicUrl {
-    fn of(&self, code: &str) -> String {
-        format!("{}{code}", self.0)
-    }
-}
-
 /// The routes of this module.
 pub fn routes() -> Vec<Endpoint> {
     vec![
@@ -58,177 +48,6 @@ pub fn routes() -> Vec<Endpoint> {
         at("/api/v1/url/stats/{id}").get(stats),
         at("/api/v1/url/{id}").get(visit).post(unlock).patch(update).delete(delete),
     ]
-}
-
-/// A link to make.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NewLink {
-    /// `http` or `https`, at most 8 KB.
-    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
-    long_url: String,
-    /// `NONE` (default) or `PASSWORD`.
-    #[schema(pattern = "^(NONE|PASSWORD)$")]
-    protection_method: Option<String>,
-    /// 1 to 128 characters; with `PASSWORD`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
-    url_password: Option<SecretString>,
-    /// Safe for work.
-    #[serde(rename = "isUrlSFW")]
-    is_url_sfw: Option<bool>,
-    /// Record attempts one by one; needs an account.
-    is_analytics_enabled: Option<bool>,
-    /// Mail about clicks; needs an account.
-    email_notification_enable: Option<bool>,
-    /// 3 to 64 of `A-Z a-z 0-9 - _`.
-    #[schema(pattern = "^[A-Za-z0-9_-]{3,64}$")]
-    custom_alias: Option<String>,
-}
-
-/// What to change; at least one.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LinkChanges {
-    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
-    new_long_url: Option<String>,
-    /// `NONE` or `PASSWORD`.
-    #[schema(pattern = "^(NONE|PASSWORD)$")]
-    new_protection_method: Option<String>,
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
-    new_password: Option<SecretString>,
-    #[serde(rename = "newIsUrlSFW")]
-    new_is_url_sfw: Option<bool>,
-    new_is_analytics_enabled: Option<bool>,
-    new_email_notification_enable: Option<bool>,
-}
-
-/// What opens a protected link.
-#[derive(Deserialize, ToSchema)]
-pub struct UnlockBody {
-    #[schema(value_type = String)]
-    password: SecretString,
-}
-
-/// Page of a list of links.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ListQuery {
-    /// From 1.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
-    page: Option<String>,
-    /// Links on a page, 20 by default.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<String>,
-    /// Text that code or long URL must contain, in whatever case.
-    #[param(max_length = 256)]
-    search: Option<String>,
-}
-
-/// Page of a list of events.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct StatsQuery {
-    /// From 1.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
-    page: Option<String>,
-    /// Events on a page, 10 by default.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 30)]
-    range: Option<String>,
-}
-
-/// A link as its owner, or whoever made it, sees it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LinkDetails {
-    short_url: String,
-    /// What stands behind the host.
-    url_code: String,
-    /// Byte for byte as given.
-    long_url: String,
-    /// `NONE` or `PASSWORD`.
-    protection_method: &'static str,
-    /// A mask, or null without a password; never the password.
-    #[schema(required = true)]
-    protected_password: Option<&'static str>,
-    #[serde(rename = "isUrlSFW")]
-    is_url_sfw: bool,
-    is_analytics_enabled: bool,
-    email_notification_enable: bool,
-    /// Every attempt.
-    total_clicks: u64,
-    /// Those that reached the long URL.
-    total_success_clicks: u64,
-    /// Epoch seconds.
-    created_at: String,
-    /// Epoch seconds.
-    last_updated_at: String,
-}
-
-/// Wraps a link.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LinkBody {
-    url: LinkDetails,
-}
-
-/// A page of links, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LinksBody {
-    urls: Vec<LinkDetails>,
-    page: u32,
-    limit: u32,
-    /// Links on all pages.
-    total: u64,
-    has_next: bool,
-    /// False when a search stopped before the oldest links.
-    complete: bool,
-}
-
-/// Where an unprotected link leads, or an opened one.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Target {
-    url: String,
-}
-
-/// How a link is protected.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ProtectionBody {
-    protection_method: &'static str,
-}
-
-/// One attempt to follow a link.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Stat {
-    /// The page it is on.
-    page: u32,
-    /// Whether the long URL was reached.
-    success: bool,
-    /// Shortened to its network unless configured otherwise.
-    ip: String,
-    /// Protection at that time.
-    method: String,
-    /// Epoch seconds.
-    time: String,
-    /// `GET`, `HEAD` or `POST`.
-    http_method: String,
-    /// Host of the page that led here, or empty.
-    referrer: String,
-    /// `desktop`, `mobile`, `preview`, `bot` or `unknown`.
-    agent: String,
-}
-
-/// A page of attempts, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StatsBody {
-    stats: Vec<Stat>,
-    page: u32,
-    range: u32,
-    /// Attempts on all pages.
-    total: u64,
-    has_next: bool,
 }
 
 /// Who makes a link: a user, or nobody for a guest; counted against either's limit before the body is read.
@@ -300,7 +119,7 @@ pub async fn shorten(
         email_notifications: mail,
     };
     let link = links.ask(message).await.map_err(fail)?;
-    Ok(envelope::links(StatusCode::CREATED, "URL shorted successfully", details(&public, link)))
+    Ok(envelope::links(StatusCode::CREATED, "URL shorted successfully", LinkDetails::new(&public, link)))
 }
 
 /// One's own links, newest first.
@@ -327,7 +146,7 @@ pub async fn list(
     }
     let found = links.ask(ListLinks { owner: user.id().clone(), page, limit, search }).await.map_err(fail)?;
     let body = LinksBody {
-        urls: found.links.into_iter().map(|link| details(&public, link)).collect(),
+        urls: found.links.into_iter().map(|link| LinkDetails::new(&public, link)).collect(),
         page,
         limit,
         total: found.total,
@@ -402,7 +221,7 @@ pub async fn fetch(
 ) -> Answer {
     let code = parse_code(&id)?;
     let link = links.ask(FetchLink { code, owner: user.id().clone() }).await.map_err(fail)?;
-    let body = LinkBody { url: details(&public, link) };
+    let body = LinkBody { url: LinkDetails::new(&public, link) };
     Ok(envelope::links(StatusCode::OK, "URL data fetched successfully", body))
 }
 
@@ -431,7 +250,7 @@ pub async fn stats(
         error => fail(error),
     })?;
     let body = StatsBody {
-        stats: found.events.into_iter().map(|event| stat(page, event)).collect(),
+        stats: found.events.into_iter().map(|event| Stat::new(page, event)).collect(),
         page,
         range,
         total: found.total,
@@ -483,7 +302,11 @@ pub async fn update(
         ));
     }
     let link = links.ask(message).await.map_err(fail)?;
-    Ok(envelope::links(StatusCode::OK, "Data updated successfully", LinkBody { url: details(&public, link) }))
+    Ok(envelope::links(
+        StatusCode::OK,
+        "Data updated successfully",
+        LinkBody { url: LinkDetails::new(&public, link) },
+    ))
 }
 
 /// Delete a link of one's own.
@@ -537,34 +360,4 @@ fn number(field: &'static str, text: Option<&str>, default: u32, max: u32) -> Re
 
 fn seen_as(request: &HttpRequest) -> Option<String> {
     client::header(request, "host").map(str::to_owned)
-}
-
-fn details(public: &PublicUrl, link: Link) -> LinkDetails {
-    LinkDetails {
-        short_url: public.of(&link.code),
-        url_code: link.code,
-        long_url: link.long_url,
-        protection_method: link.protection.as_str(),
-        protected_password: (link.protection == Protection::Password).then_some("********"),
-        is_url_sfw: link.sfw.unwrap_or(true),
-        is_analytics_enabled: link.analytics,
-        email_notification_enable: link.email_notifications,
-        total_clicks: link.reached + link.refused,
-        total_success_clicks: link.reached,
-        created_at: epoch_secs(link.created_ms),
-        last_updated_at: epoch_secs(link.updated_ms),
-    }
-}
-
-fn stat(page: u32, event: ClickEvent) -> Stat {
-    Stat {
-        page,
-        success: event.success,
-        ip: event.ip,
-        method: event.protection,
-        time: epoch_secs(event.time_ms),
-        http_method: event.http_method,
-        referrer: event.referrer,
-        agent: event.agent,
-    }
 }

@@ -2,6 +2,7 @@
 
 pub mod links;
 pub mod redirect;
+pub mod shapes;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};

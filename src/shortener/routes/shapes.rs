@@ -1,0 +1,228 @@
+//! What the links API takes and gives, field by field.
+//!
+//! The names are the published contract; a link's password is never among them.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::shortener::model::{ClickEvent, Link, Protection};
+use crate::users::model::epoch_secs;
+
+/// What short links begin with.
+#[derive(Debug, Clone)]
+pub struct PublicUrl(pub Url);
+
+impl PublicUrl {
+    fn of(&self, code: &str) -> String {
+        format!("{}{code}", self.0)
+    }
+}
+
+/// A link to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewLink {
+    /// `http` or `https`, at most 8 KB.
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
+    pub(super) long_url: String,
+    /// `NONE` (default) or `PASSWORD`.
+    #[schema(pattern = "^(NONE|PASSWORD)$")]
+    pub(super) protection_method: Option<String>,
+    /// 1 to 128 characters; with `PASSWORD`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
+    pub(super) url_password: Option<SecretString>,
+    /// Safe for work.
+    #[serde(rename = "isUrlSFW")]
+    pub(super) is_url_sfw: Option<bool>,
+    /// Record attempts one by one; needs an account.
+    pub(super) is_analytics_enabled: Option<bool>,
+    /// Mail about clicks; needs an account.
+    pub(super) email_notification_enable: Option<bool>,
+    /// 3 to 64 of `A-Z a-z 0-9 - _`.
+    #[schema(pattern = "^[A-Za-z0-9_-]{3,64}$")]
+    pub(super) custom_alias: Option<String>,
+}
+
+/// What to change; at least one.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkChanges {
+    #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
+    pub(super) new_long_url: Option<String>,
+    /// `NONE` or `PASSWORD`.
+    #[schema(pattern = "^(NONE|PASSWORD)$")]
+    pub(super) new_protection_method: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
+    pub(super) new_password: Option<SecretString>,
+    #[serde(rename = "newIsUrlSFW")]
+    pub(super) new_is_url_sfw: Option<bool>,
+    pub(super) new_is_analytics_enabled: Option<bool>,
+    pub(super) new_email_notification_enable: Option<bool>,
+}
+
+/// What opens a protected link.
+#[derive(Deserialize, ToSchema)]
+pub struct UnlockBody {
+    #[schema(value_type = String)]
+    pub(super) password: SecretString,
+}
+
+/// Page of a list of links.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// From 1.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    pub(super) page: Option<String>,
+    /// Links on a page, 20 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    pub(super) limit: Option<String>,
+    /// Text that code or long URL must contain, in whatever case.
+    #[param(max_length = 256)]
+    pub(super) search: Option<String>,
+}
+
+/// Page of a list of events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatsQuery {
+    /// From 1.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    pub(super) page: Option<String>,
+    /// Events on a page, 10 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 30)]
+    pub(super) range: Option<String>,
+}
+
+/// A link as its owner, or whoever made it, sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkDetails {
+    pub(super) short_url: String,
+    /// What stands behind the host.
+    pub(super) url_code: String,
+    /// Byte for byte as given.
+    pub(super) long_url: String,
+    /// `NONE` or `PASSWORD`.
+    pub(super) protection_method: &'static str,
+    /// A mask, or null without a password; never the password.
+    #[schema(required = true)]
+    pub(super) protected_password: Option<&'static str>,
+    #[serde(rename = "isUrlSFW")]
+    pub(super) is_url_sfw: bool,
+    pub(super) is_analytics_enabled: bool,
+    pub(super) email_notification_enable: bool,
+    /// Every attempt.
+    pub(super) total_clicks: u64,
+    /// Those that reached the long URL.
+    pub(super) total_success_clicks: u64,
+    /// Epoch seconds.
+    pub(super) created_at: String,
+    /// Epoch seconds.
+    pub(super) last_updated_at: String,
+}
+
+/// Wraps a link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkBody {
+    pub(super) url: LinkDetails,
+}
+
+/// A page of links, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LinksBody {
+    pub(super) urls: Vec<LinkDetails>,
+    pub(super) page: u32,
+    pub(super) limit: u32,
+    /// Links on all pages.
+    pub(super) total: u64,
+    pub(super) has_next: bool,
+    /// False when a search stopped before the oldest links.
+    pub(super) complete: bool,
+}
+
+/// Where an unprotected link leads, or an opened one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Target {
+    pub(super) url: String,
+}
+
+/// How a link is protected.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProtectionBody {
+    pub(super) protection_method: &'static str,
+}
+
+/// One attempt to follow a link.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stat {
+    /// The page it is on.
+    pub(super) page: u32,
+    /// Whether the long URL was reached.
+    pub(super) success: bool,
+    /// Shortened to its network unless configured otherwise.
+    pub(super) ip: String,
+    /// Protection at that time.
+    pub(super) method: String,
+    /// Epoch seconds.
+    pub(super) time: String,
+    /// `GET`, `HEAD` or `POST`.
+    pub(super) http_method: String,
+    /// Host of the page that led here, or empty.
+    pub(super) referrer: String,
+    /// `desktop`, `mobile`, `preview`, `bot` or `unknown`.
+    pub(super) agent: String,
+}
+
+/// A page of attempts, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatsBody {
+    pub(super) stats: Vec<Stat>,
+    pub(super) page: u32,
+    pub(super) range: u32,
+    /// Attempts on all pages.
+    pub(super) total: u64,
+    pub(super) has_next: bool,
+}
+
+impl LinkDetails {
+    /// `link` as the API shows it.
+    pub(super) fn new(public: &PublicUrl, link: Link) -> Self {
+        Self {
+            short_url: public.of(&link.code),
+            url_code: link.code,
+            long_url: link.long_url,
+            protection_method: link.protection.as_str(),
+            protected_password: (link.protection == Protection::Password).then_some("********"),
+            is_url_sfw: link.sfw.unwrap_or(true),
+            is_analytics_enabled: link.analytics,
+            email_notification_enable: link.email_notifications,
+            total_clicks: link.reached + link.refused,
+            total_success_clicks: link.reached,
+            created_at: epoch_secs(link.created_ms),
+            last_updated_at: epoch_secs(link.updated_ms),
+        }
+    }
+}
+
+impl Stat {
+    /// `event` as the API shows it on `page`.
+    pub(super) fn new(page: u32, event: ClickEvent) -> Self {
+        Self {
+            page,
+            success: event.success,
+            ip: event.ip,
+            method: event.protection,
+            time: epoch_secs(event.time_ms),
+            http_method: event.http_method,
+            referrer: event.referrer,
+            agent: event.agent,
+        }
+    }
+}
