@@ -220,44 +220,21 @@ fn serve(
     metrics: PrometheusHandle,
 ) -> Result<Server, StartError> {
     let settings = blueprint.config.server.clone();
-    let hash_timeout_secs = blueprint.config.auth.hash_timeout_secs;
-    let limits = web::Data::new(RateLimits::new(&blueprint.config.rate_limits));
-    RateLimits::sweep_forever(limits.clone());
-    let mut origins = settings.allowed_origins.clone();
-    origins.push(public_url.origin().ascii_serialization());
-    let shared = web::Data::new(TrustedProxies(settings.trusted_proxies.clone()));
-    let access = web::Data::new(MetricsAccess(settings.metrics_allowed.clone()));
-    let origins = web::Data::new(AllowedOrigins(origins));
-    let public_url = web::Data::new(PublicUrl(public_url.clone()));
-    let metrics = web::Data::new(metrics);
-    let body_limits = web::Data::new(BodyLimits {
-        max_bytes: settings.max_body_bytes,
-        timeout: Duration::from_secs(settings.body_timeout_secs),
-    });
-
+    let patience = patience(&blueprint.config);
+    let (head, idle) =
+        (Duration::from_secs(settings.head_timeout_secs), Duration::from_secs(settings.keep_alive_secs));
+    let shared = Shared::new(&blueprint.config, public_url, metrics);
+    RateLimits::sweep_forever(shared.limits.clone());
     let app = move || {
         let worker = Worker::start(&blueprint);
         App::new()
-            .app_data(shared.clone())
-            .app_data(access.clone())
-            .app_data(origins.clone())
-            .app_data(public_url.clone())
-            .app_data(metrics.clone())
-            .app_data(body_limits.clone())
-            .app_data(limits.clone())
-            .app_data(query_errors())
-            .app_data(path_errors())
-            .app_data(web::Data::new(worker.redis))
-            .app_data(web::Data::new(worker.sessions))
-            .app_data(web::Data::new(worker.links))
-            .configure(|services| router::register(services, endpoints()))
+            .configure(|services| {
+                shared.register(services);
+                worker.register(services);
+                router::register(services, endpoints());
+            })
             .wrap(from_fn(edge::edge))
     };
-    let [head, body, idle] =
-        [settings.head_timeout_secs, settings.body_timeout_secs, settings.keep_alive_secs]
-            .map(Duration::from_secs);
-    let hashing = Duration::from_secs(hash_timeout_secs);
-    let patience = Patience { answer: head + body + hashing + HANDLING, write: body, idle: idle + head };
     let mut server = Server::build();
     let stopping = server.graceful_shutdown_signal();
     server = server
@@ -285,6 +262,62 @@ fn serve(
             .and_then(http)
         })?;
     Ok(server.run())
+}
+
+/// An answer takes at most its request, a password's hash and a little more.
+fn patience(config: &Config) -> Patience {
+    let server = &config.server;
+    let [head, body, idle, hashing] = [
+        server.head_timeout_secs,
+        server.body_timeout_secs,
+        server.keep_alive_secs,
+        config.auth.hash_timeout_secs,
+    ]
+    .map(Duration::from_secs);
+    Patience { answer: head + body + hashing + HANDLING, write: body, idle: idle + head }
+}
+
+/// What all workers' handlers look things up in.
+#[derive(Clone)]
+struct Shared {
+    proxies: web::Data<TrustedProxies>,
+    access: web::Data<MetricsAccess>,
+    origins: web::Data<AllowedOrigins>,
+    public_url: web::Data<PublicUrl>,
+    metrics: web::Data<PrometheusHandle>,
+    bodies: web::Data<BodyLimits>,
+    limits: web::Data<RateLimits>,
+}
+
+impl Shared {
+    fn new(config: &Config, public_url: &Url, metrics: PrometheusHandle) -> Self {
+        let server = &config.server;
+        let mut origins = server.allowed_origins.clone();
+        origins.push(public_url.origin().ascii_serialization());
+        let timeout = Duration::from_secs(server.body_timeout_secs);
+        Self {
+            proxies: web::Data::new(TrustedProxies(server.trusted_proxies.clone())),
+            access: web::Data::new(MetricsAccess(server.metrics_allowed.clone())),
+            origins: web::Data::new(AllowedOrigins(origins)),
+            public_url: web::Data::new(PublicUrl(public_url.clone())),
+            metrics: web::Data::new(metrics),
+            bodies: web::Data::new(BodyLimits { max_bytes: server.max_body_bytes, timeout }),
+            limits: web::Data::new(RateLimits::new(&config.rate_limits)),
+        }
+    }
+
+    fn register(&self, services: &mut web::ServiceConfig) {
+        services
+            .app_data(self.proxies.clone())
+            .app_data(self.access.clone())
+            .app_data(self.origins.clone())
+            .app_data(self.public_url.clone())
+            .app_data(self.metrics.clone())
+            .app_data(self.bodies.clone())
+            .app_data(self.limits.clone())
+            .app_data(query_errors())
+            .app_data(path_errors());
+    }
 }
 
 /// Ends when SIGTERM or Ctrl-C comes, which both drain; from the call on, neither kills the process any more.
@@ -331,6 +364,13 @@ impl Worker {
             sessions: Mailbox::new(sessions.start(), gate()),
             links: Mailbox::new(links.start(), gate()),
         }
+    }
+
+    fn register(self, services: &mut web::ServiceConfig) {
+        services
+            .app_data(web::Data::new(self.redis))
+            .app_data(web::Data::new(self.sessions))
+            .app_data(web::Data::new(self.links));
     }
 }
 

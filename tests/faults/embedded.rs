@@ -65,6 +65,11 @@ fn kill_9_of_the_server_loses_nothing() {
 }
 
 #[test]
+fn sigterm_under_load_loses_nothing() {
+    survives(|server| server.signal("TERM"), true);
+}
+
+#[test]
 fn kill_9_of_redis_loses_nothing_and_it_is_started_again() {
     survives(|server| signal(server.redis_pid(), "KILL"), false);
 }
