@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::process::{Server, command, request, signal};
-use crate::support::redis_server::wait_until;
+use crate::support::redis_server::{binary, wait_until};
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -19,7 +19,7 @@ struct Redis {
 
 impl Redis {
     fn start(port: u16, arguments: &[&str]) -> Self {
-        let child = Command::new("redis-server")
+        let child = Command::new(binary())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(arguments)
             .stdout(std::process::Stdio::null())

@@ -31,16 +31,21 @@ pub fn shared_url() -> String {
     format!("redis+unix://{}", socket.display())
 }
 
+/// The name of the server that is installed.
+pub fn binary() -> &'static str {
+    let installed = |name: &&str| {
+        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    ["redis-server", "valkey-server"]
+        .into_iter()
+        .find(installed)
+        .expect("redis-server or valkey-server is installed")
+}
+
 /// Starts a server with these arguments. It dies with this process, tied to it by a pipe that a shell reads.
 pub fn spawn(arguments: &[&str]) -> Child {
-    let binary = ["redis-server", "valkey-server"]
-        .into_iter()
-        .find(|name| {
-            Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-        })
-        .expect("redis-server or valkey-server is installed");
     Command::new("sh")
-        .args(["-c", "exec 3<&0; \"$0\" \"$@\" 3<&- </dev/null >/dev/null 2>&1 & p=$!; (cat <&3 >/dev/null; kill -9 $p) & wait $p", binary])
+        .args(["-c", "exec 3<&0; \"$0\" \"$@\" 3<&- </dev/null >/dev/null 2>&1 & p=$!; (cat <&3 >/dev/null; kill -9 $p) & wait $p", binary()])
         .args(arguments)
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
