@@ -88,9 +88,9 @@ impl Manager {
         let password_hash = self.hash.ask(HashPassword { password, refuse_common: true }).await?;
         let id = UserId::generate(chrono::Utc::now());
         let username = username.unwrap_or_else(|| Username::of(&id));
-        let outcome = self.found_account(&id, &email, &username, &password_hash, &device).await;
-        if outcome.is_err() {
+        if let Err(error) = self.found_account(&id, &email, &username, &password_hash).await {
             // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client wait.
+            // Only here: once a session may have made the account permanent, its names are its own.
             let store = self.store.clone();
             actix::spawn(async move {
                 for name in [Name::Email(&email), Name::Username(&username)] {
@@ -99,8 +99,9 @@ impl Manager {
                     }
                 }
             });
+            return Err(error);
         }
-        outcome
+        self.sign_in(&id, &device, false).await
     }
 
     async fn found_account(
@@ -109,8 +110,7 @@ impl Manager {
         email: &Email,
         username: &Username,
         password_hash: &str,
-        device: &Device,
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<(), AuthError> {
         let names = [Name::Email(email), Name::Username(username)];
         if !self.claim(names[0], id).await? {
             return Err(AuthError::EmailTaken);
@@ -126,7 +126,7 @@ impl Manager {
                 return Err(AuthError::Lapsed);
             }
         }
-        self.sign_in(id, device, false).await
+        Ok(())
     }
 
     /// False when somebody else has the name. A claim that is not confirmed yet is waited for: its account
