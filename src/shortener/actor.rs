@@ -117,10 +117,14 @@ impl Links {
             });
         }
         let mut fields: Changes = vec![("u", long_url.as_str().to_owned())];
-        if let Some(password) = message.password {
-            fields.push(("m", Protection::Password.as_str().to_owned()));
-            fields.push(("h", self.hashed(password).await?));
-        }
+        let protection = match message.password {
+            Some(password) => {
+                fields.push(("m", Protection::Password.as_str().to_owned()));
+                fields.push(("h", self.hashed(password).await?));
+                Protection::Password
+            }
+            None => Protection::None,
+        };
         fields.extend(message.sfw.map(|sfw| ("s", flag(sfw))));
         fields.extend(message.analytics.then(|| ("a", flag(true))));
         fields.extend(message.email_notifications.then(|| ("e", flag(true))));
@@ -143,11 +147,7 @@ impl Links {
         Ok(Link {
             code: code.to_string(),
             long_url: message.long_url,
-            protection: if fields.iter().any(|(field, _)| *field == "m") {
-                Protection::Password
-            } else {
-                Protection::None
-            },
+            protection,
             sfw: message.sfw,
             analytics: message.analytics,
             email_notifications: message.email_notifications,

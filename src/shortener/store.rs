@@ -1,6 +1,7 @@
 //! The shortener's only way to the datastore: one function per script.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use redis::{Value, cmd, pipe};
 use serde::Serialize;
@@ -149,10 +150,7 @@ impl LinkStore {
         owner: Option<&UserId>,
         fields: &Changes,
     ) -> Result<Claimed, RedisFailure> {
-        let mut call = CLAIM.keys([&self.link(code)]).arg(owner.map_or("", UserId::as_str));
-        for (field, value) in fields {
-            call = call.arg(&[*field, value.as_str()]);
-        }
+        let call = CLAIM.keys([&self.link(code)]).arg(owner.map_or("", UserId::as_str)).arg(fields);
         let reply: Vec<Value> = call.run(&self.redis).await?;
         if let [code] = reply.as_slice() {
             return Ok(if *code == Value::Int(2) { Claimed::TakenBySelf } else { Claimed::TakenByOther });
@@ -294,10 +292,7 @@ impl LinkStore {
         owner: &UserId,
         changes: &Changes,
     ) -> Result<Updated, RedisFailure> {
-        let mut call = UPDATE.keys([&self.link(code)]).arg(owner.as_str());
-        for (field, value) in changes {
-            call = call.arg(&[*field, value.as_str()]);
-        }
+        let call = UPDATE.keys([&self.link(code)]).arg(owner.as_str()).arg(changes);
         let code: u8 = call.run(&self.redis).await?;
         Ok(match code {
             0 => Updated::Missing,
@@ -385,8 +380,6 @@ fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisF
         return Err(malformed(&CLAIM, "a link has other fields"));
     };
     let Some(long_url) = long_url.clone() else { return Ok(None) };
-    let count = |field: &Option<String>| field.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let millis = |field: &Option<String>| field.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Some(Link {
         code: code.to_string(),
         long_url,
@@ -394,11 +387,16 @@ fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisF
         sfw: sfw.as_deref().map(|sfw| sfw == "1"),
         analytics: analytics.is_some(),
         email_notifications: email.is_some(),
-        reached: count(reached),
-        refused: count(refused),
-        created_ms: millis(created),
-        updated_ms: millis(updated),
+        reached: number(reached),
+        refused: number(refused),
+        created_ms: number(created),
+        updated_ms: number(updated),
     }))
+}
+
+/// A counter or time; one that was never written is zero.
+fn number<T: FromStr + Default>(field: &Option<String>) -> T {
+    field.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 fn event((id, fields): (String, Vec<String>)) -> ClickEvent {

@@ -84,9 +84,11 @@ impl OwnHosts {
             }
         }
         own.on_loopback |= own.names.contains("localhost")
-            || own.addresses.iter().any(|address| {
-                address.is_loopback() && public_url.host_str().is_some_and(|host| host == address.to_string())
-            });
+            || match public_url.host() {
+                Some(Host::Ipv4(address)) => address.is_loopback(),
+                Some(Host::Ipv6(address)) => address.is_loopback(),
+                Some(Host::Domain(_)) | None => false,
+            };
         own
     }
 

@@ -2,18 +2,8 @@
 
 use serde_json::json;
 
+use crate::support::TestServer;
 use crate::support::server::PASSWORD;
-use crate::support::{Client, TestServer};
-
-async fn register(client: &Client, email: &str) -> serde_json::Value {
-    let answer = client
-        .post("/api/v1/auth/register")
-        .json(&json!({ "email": email, "password": PASSWORD }))
-        .send()
-        .await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    answer.json["data"].clone()
-}
 
 #[tokio::test]
 async fn register_answers_with_id_and_tokens() {
@@ -37,7 +27,7 @@ async fn register_answers_with_id_and_tokens() {
 #[tokio::test]
 async fn an_address_registers_once_whatever_its_case() {
     let server = TestServer::start();
-    register(&server.client(), "Ada@Example.com").await;
+    server.client().register("Ada@Example.com").await;
     let answer = server
         .client()
         .post("/api/v1/auth/register")
@@ -117,7 +107,7 @@ async fn a_password_of_128_characters_counts_to_the_last_one() {
 async fn login_answers_as_the_contract_says() {
     let server = TestServer::start();
     let client = server.client();
-    let id = register(&client, "ada@example.com").await["id"].clone();
+    let id = client.register("ada@example.com").await["id"].clone();
     let answer = client
         .post("/api/v1/auth/login")
         .json(&json!({ "email": "ADA@example.com", "password": PASSWORD }))
@@ -208,7 +198,7 @@ async fn a_web_client_has_its_refresh_token_in_the_cookie_alone() {
 async fn a_refresh_without_a_token_is_400_and_with_a_dead_one_401() {
     let server = TestServer::start();
     let client = server.client();
-    let data = register(&client, "ada@example.com").await;
+    let data = client.register("ada@example.com").await;
     let none = client.post("/api/v1/auth/refresh").send().await;
     assert_eq!((none.status, none.json["error"].as_str().unwrap()), (400, "Provided data is invalid"));
     let garbage = client.with_token("garbage").post("/api/v1/auth/refresh").send().await;
@@ -226,7 +216,7 @@ async fn a_refresh_without_a_token_is_400_and_with_a_dead_one_401() {
 async fn bearer_failures_are_told_apart() {
     let server = TestServer::start();
     let client = server.client();
-    let data = register(&client, "ada@example.com").await;
+    let data = client.register("ada@example.com").await;
     let access = data["accessToken"].as_str().unwrap();
     let forged = {
         let mut parts: Vec<&str> = access.split('.').collect();
@@ -274,7 +264,7 @@ async fn an_access_token_expires() {
 #[tokio::test]
 async fn a_good_token_whose_user_is_gone_is_400() {
     let server = TestServer::start();
-    let data = register(&server.client(), "ada@example.com").await;
+    let data = server.client().register("ada@example.com").await;
     let mut redis = crate::support::redis_server::connection();
     let account = server.key(&format!("{{user:{}}}:account", data["id"].as_str().unwrap()));
     assert_eq!(redis::cmd("DEL").arg(&account).query::<u8>(&mut redis).unwrap(), 1);
@@ -286,11 +276,11 @@ async fn a_good_token_whose_user_is_gone_is_400() {
 #[tokio::test]
 async fn an_account_that_a_crash_left_half_made_does_not_hold_its_address() {
     let server = TestServer::start();
-    let data = register(&server.client(), "ada@example.com").await;
+    let data = server.client().register("ada@example.com").await;
     let mut redis = crate::support::redis_server::connection();
     let account = server.key(&format!("{{user:{}}}:account", data["id"].as_str().unwrap()));
     redis::cmd("DEL").arg(&account).query::<u8>(&mut redis).unwrap();
-    let again = register(&server.client(), "ada@example.com").await;
+    let again = server.client().register("ada@example.com").await;
     assert_ne!(again["id"], data["id"]);
     let login = server
         .client()
@@ -304,7 +294,7 @@ async fn an_account_that_a_crash_left_half_made_does_not_hold_its_address() {
 #[tokio::test]
 async fn me_and_profile_show_the_account() {
     let server = TestServer::start();
-    let data = register(&server.client(), "Ada@example.com").await;
+    let data = server.client().register("Ada@example.com").await;
     let user = server.client().with_token(data["accessToken"].as_str().unwrap());
     let me = user.get("/api/v1/auth/me").send().await;
     assert_eq!(me.json["message"], "User details fetched successfully");

@@ -8,15 +8,10 @@ use serde_json::{Value, json};
 use crate::support::server::PASSWORD;
 use crate::support::{Client, TestServer};
 
+/// A new account's tokens, and its address.
 async fn register(client: &Client) -> Value {
     let email = format!("{}@example.com", nanoid::nanoid!(10));
-    let answer = client
-        .post("/api/v1/auth/register")
-        .json(&json!({ "email": email, "password": PASSWORD }))
-        .send()
-        .await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let mut data = answer.json["data"].clone();
+    let mut data = client.register(&email).await;
     data["email"] = email.into();
     data
 }

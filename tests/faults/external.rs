@@ -18,14 +18,21 @@ struct Redis {
 }
 
 impl Redis {
+    /// Returns when it listens.
     fn start(port: u16, arguments: &[&str]) -> Self {
+        Self::start_as("--port", port, arguments)
+    }
+
+    fn start_as(kind: &str, port: u16, arguments: &[&str]) -> Self {
         let child = Command::new(binary())
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--bind", "127.0.0.1", "--save", "", "--port", "0", kind, &port.to_string()])
             .args(arguments)
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        Self { child }
+        let redis = Self { child };
+        wait_until("Redis listens", || TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_ok());
+        redis
     }
 
     fn end(mut self) {
@@ -39,10 +46,6 @@ impl Drop for Redis {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn listens(port: u16) {
-    wait_until("Redis listens", || TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_ok());
 }
 
 fn server(dir: &Path, url: &str) -> Server {
@@ -89,7 +92,6 @@ fn redis_away_at_start_and_again_later() {
     let server = server(dir.path(), &format!("redis://127.0.0.1:{port}"));
     refuses_at_once(&server, None);
     let redis = Redis::start(port, &[]);
-    listens(port);
     recovers(&server, Instant::now());
     let token = server.register("ada@example.com");
     for _ in 0..3 {
@@ -99,7 +101,6 @@ fn redis_away_at_start_and_again_later() {
     redis.end();
     refuses_at_once(&server, Some(&token));
     let redis = Redis::start(port, &[]);
-    listens(port);
     recovers(&server, Instant::now());
     redis.end();
 }
@@ -108,7 +109,6 @@ fn redis_away_at_start_and_again_later() {
 fn a_hung_redis_hangs_no_request() {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
     let redis = Redis::start(port, &[]);
-    listens(port);
     let server = server(dir.path(), &format!("redis://127.0.0.1:{port}"));
     server.wait_until_ready();
     let token = server.register("ada@example.com");
@@ -123,13 +123,11 @@ fn a_hung_redis_hangs_no_request() {
 fn a_redis_that_restarts_empty_has_no_scripts_and_that_is_noticed() {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
     let redis = Redis::start(port, &[]);
-    listens(port);
     let server = server(dir.path(), &format!("redis://127.0.0.1:{port}"));
     server.wait_until_ready();
     server.register("ada@example.com");
     redis.end();
     let redis = Redis::start(port, &[]);
-    listens(port);
     recovers(&server, Instant::now());
     server.register("ada@example.com");
     redis.end();
@@ -139,7 +137,6 @@ fn a_redis_that_restarts_empty_has_no_scripts_and_that_is_noticed() {
 fn a_full_memory_is_503_and_loses_nothing() {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
     let redis = Redis::start(port, &[]);
-    listens(port);
     let server = server(dir.path(), &format!("redis://127.0.0.1:{port}"));
     server.wait_until_ready();
     let token = server.register("ada@example.com");
@@ -168,7 +165,6 @@ fn a_full_memory_is_503_and_loses_nothing() {
 fn password_and_database_number_are_honoured() {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
     let redis = Redis::start(port, &["--requirepass", "pass word"]);
-    listens(port);
     let url = format!("redis://:pass%20word@127.0.0.1:{port}/3");
     let first = server(dir.path(), &url);
     first.wait_until_ready();
@@ -200,10 +196,7 @@ fn tls_is_spoken_to_rediss_and_the_certificate_checked() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let tls_port = port.to_string();
     let arguments = [
-        "--tls-port",
-        &tls_port,
         "--tls-auth-clients",
         "no",
         "--tls-cert-file",
@@ -213,8 +206,7 @@ fn tls_is_spoken_to_rediss_and_the_certificate_checked() {
         "--tls-ca-cert-file",
         &file("cert.pem"),
     ];
-    let redis = Redis::start(0, &arguments);
-    listens(port);
+    let redis = Redis::start_as("--tls-port", port, &arguments);
     let url = format!("rediss://localhost:{port}");
     let data = dir.path().join("data");
     let trusting = Server::start_with(

@@ -70,21 +70,8 @@ fn a_full_memory_refuses_a_script_whole() {
     let mut bench = crate::Bench::new();
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("full.sock");
-    let mut child = crate::support::redis_server::spawn(&[
-        "--port",
-        "0",
-        "--unixsocket",
-        socket.to_str().unwrap(),
-        "--save",
-        "",
-        "--maxmemory",
-        "1",
-        "--maxmemory-policy",
-        "noeviction",
-    ]);
-    crate::support::redis_server::wait_until("the full Redis listens", || {
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
+    let arguments = ["--maxmemory", "1", "--maxmemory-policy", "noeviction"];
+    let mut child = crate::support::redis_server::spawn_on(&socket, &arguments);
     bench.redis =
         redis::Client::open(format!("redis+unix://{}", socket.display())).unwrap().get_connection().unwrap();
     for (file, text) in scripts() {

@@ -7,6 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use super::schema;
+use super::server::PASSWORD;
 
 /// Sends requests to one server, perhaps with a token.
 #[derive(Clone)]
@@ -84,6 +85,14 @@ impl Client {
             builder = builder.bearer_auth(token);
         }
         Request { builder, method, path: path.to_owned() }
+    }
+
+    /// Makes an account; returns its id and tokens.
+    pub async fn register(&self, email: &str) -> Value {
+        let body = serde_json::json!({ "email": email, "password": PASSWORD });
+        let answer = self.post("/api/v1/auth/register").json(&body).send().await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json["data"].clone()
     }
 
     /// Makes a link; returns its code.

@@ -1,7 +1,7 @@
 //! A `redis-server` for the whole test binary, on a unix socket, ended with it.
 
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,21 +14,19 @@ pub fn shared_url() -> String {
     let (_, socket) = SHARED.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("redis.sock");
-        let child = spawn(&[
-            "--port",
-            "0",
-            "--unixsocket",
-            socket.to_str().unwrap(),
-            "--save",
-            "",
-            "--enable-debug-command",
-            "yes",
-        ]);
-        wait_until("redis-server listens", || UnixStream::connect(&socket).is_ok());
+        let child = spawn_on(&socket, &["--enable-debug-command", "yes"]);
         *CHILD.lock().unwrap() = Some(child);
         (dir, socket)
     });
     format!("redis+unix://{}", socket.display())
+}
+
+/// Starts a server on a unix socket and waits until it listens.
+pub fn spawn_on(socket: &Path, arguments: &[&str]) -> Child {
+    let common = ["--port", "0", "--unixsocket", socket.to_str().unwrap(), "--save", ""];
+    let child = spawn(&[&common, arguments].concat());
+    wait_until("redis-server listens", || UnixStream::connect(socket).is_ok());
+    child
 }
 
 /// The name of the server that is installed.

@@ -71,14 +71,8 @@ impl TestServer {
     /// A client of a new account.
     pub async fn user(&self) -> Client {
         let client = self.client();
-        let email = format!("{}@example.com", nanoid::nanoid!(10));
-        let answer = client
-            .post("/api/v1/auth/register")
-            .json(&serde_json::json!({ "email": email, "password": PASSWORD }))
-            .send()
-            .await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        client.with_token(answer.json["data"]["accessToken"].as_str().unwrap())
+        let account = client.register(&format!("{}@example.com", nanoid::nanoid!(10))).await;
+        client.with_token(account["accessToken"].as_str().unwrap())
     }
 
     /// A key's full name.

@@ -12,7 +12,7 @@ use super::shapes::{
     LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, PublicUrl, Stat,
     StatsBody, StatsQuery, Target, UnlockBody,
 };
-use super::{api_error, location, visitor};
+use super::{api_error, location, parse_code, visitor};
 use crate::actor::Mailbox;
 use crate::auth::AuthUser;
 use crate::auth::extractor::MaybeUser;
@@ -330,10 +330,6 @@ fn fail(error: ShortenerError) -> ApiError {
 
 fn invalid(field: &str, problem: &str) -> ApiError {
     ApiError::invalid(INVALID, vec![FieldError::new(field, problem)])
-}
-
-fn parse_code(text: &str) -> Result<ShortCode, ApiError> {
-    ShortCode::parse(text).ok_or_else(|| fail(ShortenerError::NotFound))
 }
 
 fn parse_alias(text: &str) -> Result<ShortCode, ApiError> {

@@ -9,14 +9,17 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 
 use super::error::ShortenerError;
+use super::model::ShortCode;
 use super::visitor::Visitor;
 use crate::http::body::invalid_message;
 use crate::http::{ApiError, FieldError, client};
 
+const NO_SUCH_CODE: &str = "URL code does not exists";
+
 /// The one place where a [`ShortenerError`] becomes an HTTP answer.
 fn api_error(path: &str, error: ShortenerError) -> ApiError {
     match error {
-        ShortenerError::NotFound => ApiError::not_found("URL code does not exists"),
+        ShortenerError::NotFound => ApiError::not_found(NO_SUCH_CODE),
         ShortenerError::Invalid { field, problem } => {
             ApiError::invalid(invalid_message(path), vec![FieldError::new(field, problem)])
         }
@@ -35,6 +38,11 @@ fn api_error(path: &str, error: ShortenerError) -> ApiError {
         ShortenerError::Redis(failure) => (&failure).into(),
         ShortenerError::Hash(_) => ApiError::internal(&error),
     }
+}
+
+/// The code in a path; what cannot be one is not found without a look at the datastore.
+fn parse_code(text: &str) -> Result<ShortCode, ApiError> {
+    ShortCode::parse(text).ok_or_else(|| ApiError::not_found(NO_SUCH_CODE))
 }
 
 /// The `Location` of a long URL: its bytes as they were given.

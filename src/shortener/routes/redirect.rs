@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{api_error, location, visitor};
+use super::{api_error, location, parse_code, visitor};
 use crate::actor::Mailbox;
 use crate::auth::model::Password;
 use crate::http::body::FormBody;
@@ -68,7 +68,7 @@ pub struct UnlockForm {
 pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>) -> Answer {
     request.extensions_mut().insert(ShortLink);
     rate_limit::by_address(&request, LimitedAction::Redirect)?;
-    let code = parse(&code)?;
+    let code = parse_code(&code)?;
     match links.ask(Visit { code: code.clone(), visitor: visitor(&request) }).await {
         Ok(Visited::Open(url)) => {
             OPEN.increment(1);
@@ -105,7 +105,7 @@ pub async fn unlock(
     code: web::Path<String>,
     FormBody(form): FormBody<UnlockForm>,
 ) -> Answer {
-    let code = parse(&code)?;
+    let code = parse_code(&code)?;
     let password = Password::claimed(form.password.expose_secret());
     match links.ask(Unlock { code: code.clone(), password, visitor: visitor(&request) }).await {
         Ok(url) => {
@@ -121,10 +121,6 @@ pub async fn unlock(
             Err(api_error(request.path(), error))
         }
     }
-}
-
-fn parse(code: &str) -> Result<ShortCode, ApiError> {
-    ShortCode::parse(code).ok_or_else(|| ApiError::not_found("URL code does not exists"))
 }
 
 fn redirect(status: StatusCode, url: &str) -> Answer {
