@@ -40,6 +40,7 @@ use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
 use crate::openapi;
+use crate::realtime::EventLog;
 use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener::actor::OwnPlaces;
@@ -47,6 +48,7 @@ use crate::shortener::model::ReservedWords;
 use crate::shortener::routes::shapes::PublicUrl;
 use crate::shortener::target::OwnHosts;
 use crate::shortener::{self, Shortener};
+use crate::users::PeopleKeeper;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -348,9 +350,17 @@ impl Worker {
         };
         let redis = connect();
         let gate = || Gate::new(config.actors.max_in_flight, Duration::from_millis(config.actors.timeout_ms));
+        let _events = Mailbox::new(EventLog::new(redis.clone(), &config.realtime).start(), gate());
+        let people = Mailbox::new(PeopleKeeper::new(redis.clone()).start(), gate());
         let tokens = Tokens::new(secret, &config.auth);
-        let sessions =
-            SessionManager::new(redis.clone(), tokens, hasher.narrow(), hasher.narrow(), &config.auth);
+        let sessions = SessionManager::new(
+            redis.clone(),
+            tokens,
+            hasher.narrow(),
+            hasher.narrow(),
+            people.narrow(),
+            &config.auth,
+        );
         let links = Shortener::new(
             redis.clone(),
             connect(),

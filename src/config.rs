@@ -60,6 +60,8 @@ pub struct Config {
     pub actors: ActorConfig,
     /// Accounts, passwords, tokens.
     pub auth: AuthConfig,
+    /// Sockets and logs of events.
+    pub realtime: RealtimeConfig,
     /// Links.
     pub shortener: ShortenerConfig,
     /// Requests per client.
@@ -224,6 +226,15 @@ pub struct ShortenerConfig {
     pub visitor_guesses: GuessConfig,
     /// Growing waits per link.
     pub link_guesses: GuessConfig,
+}
+
+/// `[realtime]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RealtimeConfig {
+    /// Newest events kept per user for who comes back.
+    pub log_events: u32,
+    /// Hours that they are kept after the last socket.
+    pub log_ttl_hours: u32,
 }
 
 /// One rate limit.

@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! - [`app`] puts everything together and runs it; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
-//! - [`http`], [`actor`] and [`redis`] are shared plumbing and know no domain.
+//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`] and [`outbox`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`shortener`] (links and clicks).
 //! - [`openapi`] describes all routes.
 //!
@@ -19,7 +19,10 @@ pub mod config;
 pub mod data_dir;
 pub mod http;
 pub mod openapi;
+pub mod outbox;
+pub mod realtime;
 pub mod redis;
 pub mod shortener;
 pub mod telemetry;
 pub mod users;
+pub mod values;

@@ -19,6 +19,7 @@ use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
 use crate::config::{AuthConfig, GuessConfig};
 use crate::redis::{Key, Redis};
+use crate::users::messages::Welcome;
 use crate::users::model::{Email, UserId, Username};
 
 /// How often, and how long in between, a name that another registration holds is looked at again.
@@ -37,6 +38,7 @@ struct Manager {
     tokens: Tokens,
     hash: Ask<HashPassword>,
     verify: Ask<VerifyPassword>,
+    welcome: Ask<Welcome>,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
     refresh_ttl_secs: u64,
@@ -49,6 +51,7 @@ impl SessionManager {
         tokens: Tokens,
         hash: Ask<HashPassword>,
         verify: Ask<VerifyPassword>,
+        welcome: Ask<Welcome>,
         config: &AuthConfig,
     ) -> Self {
         let manager = Manager {
@@ -56,6 +59,7 @@ impl SessionManager {
             tokens,
             hash,
             verify,
+            welcome,
             account_guesses: config.account_guesses,
             ip_guesses: config.ip_guesses,
             refresh_ttl_secs: config.refresh_ttl_secs,
@@ -218,17 +222,23 @@ impl Manager {
             Opened::NoAccount => Err(AuthError::AccountGone),
             Opened::Opened { issued_ms, expires_ms } => {
                 let user_id = id.clone();
-                self.signed_in(RefreshToken {
-                    user_id,
-                    session_id,
-                    generation: 1,
-                    jti,
-                    issued_ms,
-                    expires_ms,
-                })
-                .await
+                let token = RefreshToken { user_id, session_id, generation: 1, jti, issued_ms, expires_ms };
+                let signed_in = self.signed_in(token).await?;
+                self.welcome(id, &signed_in.account).await?;
+                Ok(signed_in)
             }
         }
+    }
+
+    /// Not only once: whoever crashed between account and profile gets the profile with the next login.
+    async fn welcome(&self, id: &UserId, account: &Account) -> Result<(), AuthError> {
+        let welcome = Welcome {
+            user_id: id.clone(),
+            created_ms: account.created_ms,
+            username: account.username.clone(),
+            email: account.email.clone(),
+        };
+        Ok(self.welcome.ask(welcome).await?)
     }
 
     async fn signed_in(&self, token: RefreshToken) -> Result<SignedIn, AuthError> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::actor::AskError;
 use crate::redis::RedisFailure;
+use crate::users::error::UsersError;
 
 /// Failures of the session manager.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,16 @@ impl From<HashError> for AuthError {
             HashError::Ask(error) => Self::Ask(error),
             HashError::Common => Self::CommonPassword,
             HashError::Failed(problem) => Self::Crypto(problem),
+        }
+    }
+}
+
+impl From<UsersError> for AuthError {
+    fn from(error: UsersError) -> Self {
+        match error {
+            UsersError::NotFound => Self::AccountGone,
+            UsersError::Ask(error) => Self::Ask(error),
+            UsersError::Redis(failure) => Self::Redis(failure),
         }
     }
 }

@@ -55,6 +55,11 @@ impl Keyspace {
         Key(name)
     }
 
+    /// A publish/subscribe channel: `<prefix><kind>:<id>`. Channels live in no slot.
+    pub fn channel(&self, kind: &str, id: &str) -> String {
+        format!("{}{kind}:{id}", self.prefix)
+    }
+
     /// The key of a part of a thing: `<prefix>{<kind>:<id>}:<part>`.
     pub fn part(&self, kind: &str, id: &str, part: &str) -> Key {
         let Key(mut name) = self.root(kind, id);

@@ -3,11 +3,6 @@
 //! Invariant: an [`Email`] or [`Username`] that exists is well-formed, and its `key` is what uniqueness is
 //! decided by.
 
-use std::fmt;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use chrono::{DateTime, SecondsFormat, Utc};
 use email_address::{EmailAddress, Options};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,49 +12,10 @@ const MAX_EMAIL: usize = 254;
 /// Bounds of a username, in characters.
 const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 2..=32;
 
-/// A user's id: 24 lower-case hex characters in ObjectId layout.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct UserId(String);
-
-impl UserId {
-    /// A new id: 4 bytes of seconds, 5 random per process, 3 of a counter.
-    pub fn generate(now: DateTime<Utc>) -> Self {
-        static PROCESS: LazyLock<[u8; 8]> = LazyLock::new(|| {
-            let mut bytes = [0; 8];
-            if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-                bytes = std::process::id().to_be_bytes().repeat(2).try_into().unwrap_or_default();
-            }
-            bytes
-        });
-        static COUNTER: LazyLock<AtomicU32> =
-            LazyLock::new(|| AtomicU32::new(u32::from_be_bytes([0, PROCESS[5], PROCESS[6], PROCESS[7]])));
-        let secs = now.timestamp() as u32;
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&secs.to_be_bytes());
-        bytes[4..9].copy_from_slice(&PROCESS[..5]);
-        bytes[9..].copy_from_slice(&count.to_be_bytes()[1..]);
-        Self(data_encoding::HEXLOWER.encode(&bytes))
-    }
-
-    /// The id in `text`, if it is one.
-    pub fn parse(text: &str) -> Option<Self> {
-        let well_formed =
-            text.len() == 24 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        well_formed.then(|| Self(text.to_owned()))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+crate::object_id!(
+    /// A user's id.
+    UserId
+);
 
 /// An e-mail address, as given and as compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +99,25 @@ fn is_invisible(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A user as the author, sender or receiver of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Author {
+    /// 24 hex characters.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The name at this moment.
+    pub username: String,
+    /// URL path of the picture, or empty.
+    pub avatar: String,
+}
+
+impl Author {
+    /// Somebody whose account is gone.
+    pub fn gone(id: &UserId) -> Self {
+        Self { id: id.to_string(), username: "deleted user".to_owned(), avatar: String::new() }
+    }
+}
+
 /// Whether a user is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -186,16 +161,6 @@ pub struct User {
     pub revision: u32,
 }
 
-/// `2025-12-05T11:04:48.214Z`, from milliseconds since 1970.
-pub fn iso_time(millis: i64) -> String {
-    DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// Epoch seconds as text, from milliseconds since 1970.
-pub fn epoch_secs(millis: i64) -> String {
-    millis.div_euclid(1000).to_string()
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
@@ -232,16 +197,5 @@ mod tests {
         ] {
             assert!(Username::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn ids_have_the_layout_of_an_object_id() {
-        let now = DateTime::from_timestamp(0x0102_0304, 0).unwrap();
-        let (first, second) = (UserId::generate(now), UserId::generate(now));
-        assert_eq!(&first.as_str()[..8], "01020304");
-        assert_eq!(first.as_str().len(), 24);
-        assert_ne!(first, second);
-        assert_eq!(UserId::parse(first.as_str()), Some(first));
-        assert_eq!(UserId::parse("0102030405060708090a0b0C"), None);
     }
 }

@@ -7,8 +7,10 @@ mod support;
 
 mod auth;
 mod files;
+mod outbox;
 mod shortener;
 mod throttle;
+mod users;
 
 use redis::{FromRedisValue, Value};
 

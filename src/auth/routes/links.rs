@@ -23,7 +23,8 @@ use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure, Surface}
 use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody, client};
-use crate::users::model::{Email, epoch_secs};
+use crate::users::model::Email;
+use crate::values::time::epoch_secs;
 
 const COOKIE: &str = "refreshToken";
 const COOKIE_PATH: &str = "/api/v1/auth";

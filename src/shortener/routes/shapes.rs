@@ -8,7 +8,7 @@ use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::shortener::model::{ClickEvent, Link, Protection};
-use crate::users::model::epoch_secs;
+use crate::values::time::epoch_secs;
 
 /// What short links begin with.
 #[derive(Debug, Clone)]

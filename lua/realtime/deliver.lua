@@ -1,0 +1,32 @@
+#!lua
+-- Appends events to a user's log and pushes them to the user's sockets. Applies each event once, whoever repeats it.
+-- KEYS[1]  HASH    position: epoch, seq of the newest event
+-- KEYS[2]  STREAM  the log: id is the seq, `f` the frame, `o` the socket that caused it
+-- KEYS[3]  HASH    source -> highest intent applied
+-- ARGV[1]  source of the events
+-- ARGV[2]  channel of the user
+-- ARGV[3]  newest events to keep
+-- ARGV[4..]  intent, origin, event without its seq; intent, origin, event; ...
+-- Returns -1: no socket has asked for a log, so there is none · n: events applied
+local seq = redis.call('HGET', KEYS[1], 'seq')
+if not seq then
+  return -1
+end
+local applied = tonumber(redis.call('HGET', KEYS[3], ARGV[1]) or '0')
+local before = tonumber(seq)
+local now = before
+for i = 4, #ARGV, 3 do
+  local intent = tonumber(ARGV[i])
+  if intent > applied then
+    applied = intent
+    now = now + 1
+    local frame = string.sub(ARGV[i + 2], 1, -2) .. ',"seq":' .. string.format('%.0f', now) .. '}'
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], string.format('%.0f-1', now), 'f', frame, 'o', ARGV[i + 1])
+    redis.call('PUBLISH', ARGV[2], 'event ' .. string.format('%.0f', now) .. ' ' .. ARGV[i + 1] .. '\n' .. frame)
+  end
+end
+if now > before then
+  redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', now))
+  redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', applied))
+end
+return now - before

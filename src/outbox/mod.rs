@@ -1,0 +1,207 @@
+//! Intents: what a script leaves in its own slot so that what belongs into other slots happens too.
+//!
+//! A change and its consequences live in different slots, which no script can touch together. So the script writes an
+//! intent beside its change, in the same step; afterwards intents are carried to where they belong and settled.
+//! Whoever makes changes registers the source first, so any node can find what a crashed one left.
+//!
+//! Owns the register of sources and the carrying. Invariants:
+//! - An intent exists only while its source is registered: a script refuses to leave one under a lease older than
+//!   [`LEASE_LIMIT_MS`], and sources stay registered for longer than that.
+//! - The intents of a source are carried in the order of their ids, from the oldest that is not settled, without gaps.
+//!   They may be carried more than once; so a carrier remembers, per source and where it writes, the highest id that it
+//!   applied, and applies none that is not higher.
+
+mod keys;
+mod store;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use quick_cache::unsync::Cache;
+use tokio::sync::oneshot;
+
+use crate::redis::{Key, Redis, RedisFailure};
+use store::OutboxStore;
+
+/// A lease is used again for this long, ...
+const LEASE_REUSE: Duration = Duration::from_secs(10);
+/// ... accepted by scripts up to this age, ...
+pub const LEASE_LIMIT_MS: u64 = 12_000;
+/// ... and forgotten no sooner than at this one.
+const RELEASE_AGE_MS: u64 = 15_000;
+/// Sources registered longer ago are looked at by sweeps: their intents should have been carried at once.
+const DUE_AGE_MS: u64 = 2_000;
+const SWEEP_COUNT: usize = 1_000;
+/// Intents carried at once.
+const BATCH: usize = 64;
+/// Leases remembered per worker.
+const LEASES: usize = 65_536;
+/// How long somebody waits for his intent to be carried; it will be, by this node or another.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Something left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Rising by one per source.
+    pub id: u64,
+    /// What, in the words of its domain.
+    pub text: String,
+}
+
+impl Intent {
+    /// Reads `<id>|<text>`.
+    pub fn parse(member: &str) -> Option<Self> {
+        let (id, text) = member.split_once('|')?;
+        Some(Self { id: id.parse().ok()?, text: text.to_owned() })
+    }
+}
+
+/// A source that was registered a while ago.
+#[derive(Debug)]
+struct Due {
+    source: String,
+    registered_ms: u64,
+    age_ms: u64,
+}
+
+/// Who brings intents to where they belong.
+pub trait Carrier: 'static {
+    /// Why it could not.
+    type Error: std::fmt::Display + From<RedisFailure>;
+
+    /// The key of a source's intents.
+    fn intents(&self, source: &str) -> Key;
+
+    /// Carries `intents`, in their order. Called again with the same ones after a failure or a crash.
+    fn carry(&self, source: &str, intents: &[Intent]) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// A worker's outbox for one kind of source.
+pub struct Outbox {
+    store: OutboxStore,
+    leases: RefCell<Cache<String, (Instant, u64)>>,
+    /// Sources whose intents are being carried, with who waits for which id.
+    flights: RefCell<HashMap<String, Vec<(u64, oneshot::Sender<()>)>>>,
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Outbox").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// An outbox on this worker's connection.
+    pub fn new(redis: Redis, kind: &str) -> Self {
+        Self {
+            store: OutboxStore::new(redis, kind),
+            leases: RefCell::new(Cache::new(LEASES)),
+            flights: RefCell::default(),
+        }
+    }
+
+    /// Makes sure that `source` is registered; returns since when, which its scripts want to know.
+    pub async fn lease(&self, source: &str) -> Result<u64, RedisFailure> {
+        let known = self.leases.borrow().get(source).copied();
+        if let Some((since, lease_ms)) = known
+            && since.elapsed() < LEASE_REUSE
+        {
+            return Ok(lease_ms);
+        }
+        let since = Instant::now();
+        let lease_ms = self.store.lease(source).await?;
+        self.leases.borrow_mut().insert(source.to_owned(), (since, lease_ms));
+        Ok(lease_ms)
+    }
+
+    /// Forgets a lease that a script found too old.
+    pub fn drop_lease(&self, source: &str) {
+        self.leases.borrow_mut().remove(source);
+    }
+
+    /// Carries the intents of `source` at least up to `last`. `pending` are the oldest ones, as the script that left
+    /// `last` saw them. Changes that meet here are carried together. A failure is not the caller's: a sweep repeats it.
+    pub async fn relay<C: Carrier>(
+        self: &Rc<Self>,
+        carrier: &Rc<C>,
+        source: &str,
+        pending: Vec<Intent>,
+        last: u64,
+    ) {
+        let (sender, receiver) = oneshot::channel();
+        match self.flights.borrow_mut().entry(source.to_owned()) {
+            Entry::Occupied(mut flight) => flight.get_mut().push((last, sender)),
+            Entry::Vacant(place) => {
+                place.insert(vec![(last, sender)]);
+                let (outbox, carrier, source) = (self.clone(), carrier.clone(), source.to_owned());
+                actix::spawn(async move {
+                    if let Err(error) = outbox.fly(&*carrier, &source, pending).await {
+                        tracing::warn!(%error, source, "intents are left for a sweep");
+                    }
+                    outbox.flights.borrow_mut().remove(&source);
+                });
+            }
+        }
+        let _ = actix::clock::timeout(PATIENCE, receiver).await;
+    }
+
+    /// Carries batch after batch until nobody waits for a later one.
+    async fn fly<C: Carrier>(
+        &self,
+        carrier: &C,
+        source: &str,
+        mut pending: Vec<Intent>,
+    ) -> Result<(), C::Error> {
+        let key = carrier.intents(source);
+        loop {
+            let last = match pending.last() {
+                Some(intent) => {
+                    carrier.carry(source, &pending).await?;
+                    intent.id
+                }
+                // Somebody else has carried them all.
+                None => u64::MAX,
+            };
+            self.land(source, last);
+            if last < u64::MAX {
+                self.store.settle(&key, last).await?;
+            }
+            if self.flights.borrow().get(source).is_none_or(Vec::is_empty) {
+                return Ok(());
+            }
+            pending = self.store.pending(&key, BATCH).await?;
+        }
+    }
+
+    /// Wakes who waited for an id up to `last`.
+    fn land(&self, source: &str, last: u64) {
+        if let Some(waiters) = self.flights.borrow_mut().get_mut(source) {
+            for (_, waiter) in waiters.extract_if(.., |(id, _)| *id <= last) {
+                let _ = waiter.send(());
+            }
+        }
+    }
+
+    /// Carries what others, or we, have left, and takes quiet sources off the register.
+    pub async fn sweep<C: Carrier>(self: &Rc<Self>, carrier: &Rc<C>) -> Result<(), C::Error> {
+        for due in self.store.due(DUE_AGE_MS, SWEEP_COUNT).await? {
+            let pending = self.store.pending(&carrier.intents(&due.source), BATCH).await?;
+            match pending.last() {
+                Some(intent) => {
+                    tracing::info!(source = due.source, intents = pending.len(), "carrying what was left");
+                    let last = intent.id;
+                    self.relay(carrier, &due.source, pending, last).await;
+                }
+                None if due.age_ms > RELEASE_AGE_MS => {
+                    self.store.release(&due).await?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! The people's actor: one per worker, all state in Redis.
+
+use std::rc::Rc;
+
+use actix::{Actor, Context};
+
+use super::error::UsersError;
+use super::messages::{FetchPeople, People, Welcome};
+use super::store::PeopleStore;
+use crate::redis::Redis;
+
+/// Owns profiles.
+#[derive(Debug)]
+pub struct PeopleKeeper {
+    keeper: Rc<Keeper>,
+}
+
+#[derive(Debug)]
+struct Keeper {
+    store: PeopleStore,
+}
+
+impl PeopleKeeper {
+    /// A keeper on this worker's connection.
+    pub fn new(redis: Redis) -> Self {
+        Self { keeper: Rc::new(Keeper { store: PeopleStore::new(redis) }) }
+    }
+}
+
+impl Actor for PeopleKeeper {
+    type Context = Context<Self>;
+}
+
+crate::delegate!(PeopleKeeper, keeper {
+    Welcome => welcome,
+    FetchPeople => fetch_people,
+});
+
+impl Keeper {
+    async fn welcome(&self, message: Welcome) -> Result<(), UsersError> {
+        self.store.welcome(&message).await?;
+        Ok(())
+    }
+
+    async fn fetch_people(&self, message: FetchPeople) -> Result<People, UsersError> {
+        let mut ids = message.ids;
+        ids.sort();
+        ids.dedup();
+        Ok(self.store.people(&ids).await?)
+    }
+}
