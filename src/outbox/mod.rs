@@ -80,12 +80,15 @@ pub trait Carrier: 'static {
     fn carry(&self, source: &str, intents: &[Intent]) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
+/// Who waits for which intent.
+type Waiter = (u64, oneshot::Sender<()>);
+
 /// A worker's outbox for one kind of source.
 pub struct Outbox {
     store: OutboxStore,
     leases: RefCell<Cache<String, (Instant, u64)>>,
     /// Sources whose intents are being carried, with who waits for which id.
-    flights: RefCell<HashMap<String, Vec<(u64, oneshot::Sender<()>)>>>,
+    flights: RefCell<HashMap<String, Vec<Waiter>>>,
 }
 
 impl std::fmt::Debug for Outbox {

@@ -83,10 +83,14 @@ macro_rules! object_id {
 mod tests {
     use super::*;
 
-    crate::object_id!(
-        /// Of a test.
-        TestId
-    );
+    mod declared {
+        #![expect(unreachable_pub, reason = "what the macro makes is public")]
+        crate::object_id!(
+            /// Of a test.
+            TestId
+        );
+    }
+    use declared::TestId;
 
     #[test]
     fn ids_have_the_layout_of_an_object_id() {
