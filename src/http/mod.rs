@@ -2,7 +2,7 @@
 //!
 //! - [`error`]: the one error type of both surfaces, [`envelope`]: how answers and errors look on each.
 //! - [`edge`]: what happens to every request: id, log line, metrics, security headers, rendering of errors.
-//! - [`body`]: bounded reading of JSON and forms, [`client`]: whose request it is,
+//! - [`body`]: bounded reading of JSON and forms, [`query`]: numbers in a query, [`client`]: whose request it is,
 //!   [`connection`]: how long it may take.
 //! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.
 //! - [`health`]: liveness, readiness, metrics. [`pages`]: what a browser sees.
@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod error;
 pub mod health;
 pub mod pages;
+pub mod query;
 pub mod rate_limit;
 pub mod router;
 

@@ -19,6 +19,7 @@ use crate::auth::extractor::MaybeUser;
 use crate::auth::messages::Caller;
 use crate::auth::model::Password;
 use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure};
+use crate::http::query::{MAX_PAGE, number};
 use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody, client};
@@ -34,7 +35,6 @@ const DEFAULT_LINKS: u32 = 20;
 const MAX_LINKS: u32 = 100;
 const DEFAULT_EVENTS: u32 = 10;
 const MAX_EVENTS: u32 = 30;
-const MAX_PAGE: u32 = 1_000_000;
 const MAX_SEARCH: usize = 256;
 
 type Links = web::Data<Mailbox<Shortener>>;
@@ -135,8 +135,8 @@ pub async fn list(
     public: web::Data<PublicUrl>,
     query: web::Query<ListQuery>,
 ) -> Answer {
-    let page = number("page", query.page.as_deref(), 1, MAX_PAGE)?;
-    let limit = number("limit", query.limit.as_deref(), DEFAULT_LINKS, MAX_LINKS)?;
+    let page = number(request.path(), "page", query.page.as_deref(), 1, MAX_PAGE)?;
+    let limit = number(request.path(), "limit", query.limit.as_deref(), DEFAULT_LINKS, MAX_LINKS)?;
     let search = query.search.clone().filter(|search| !search.is_empty());
     if search.as_ref().is_some_and(|search| search.len() > MAX_SEARCH) {
         return Err(invalid("search", "must be at most 256 bytes long"));
@@ -235,14 +235,15 @@ pub async fn fetch(
         (status = 404, description = "Unknown, or somebody else's", body = LinksFailure),
     ))]
 pub async fn stats(
+    request: HttpRequest,
     user: AuthUser,
     links: Links,
     id: web::Path<String>,
     query: web::Query<StatsQuery>,
 ) -> Answer {
     let not_found = || ApiError::not_found("Url not found");
-    let page = number("page", query.page.as_deref(), 1, MAX_PAGE)?;
-    let range = number("range", query.range.as_deref(), DEFAULT_EVENTS, MAX_EVENTS)?;
+    let page = number(request.path(), "page", query.page.as_deref(), 1, MAX_PAGE)?;
+    let range = number(request.path(), "range", query.range.as_deref(), DEFAULT_EVENTS, MAX_EVENTS)?;
     let code = ShortCode::parse(&id).ok_or_else(not_found)?;
     let message = FetchStats { code, owner: user.id().clone(), page, limit: range };
     let found = links.ask(message).await.map_err(|error| match error {
@@ -345,13 +346,6 @@ fn parse_password(field: &'static str) -> impl Fn(&SecretString) -> Result<Passw
         let text = parse_link_password(text.expose_secret()).map_err(|problem| invalid(field, problem))?;
         Ok(Password::claimed(text))
     }
-}
-
-/// A number in a query, from 1 to `max`.
-fn number(field: &'static str, text: Option<&str>, default: u32, max: u32) -> Result<u32, ApiError> {
-    let Some(text) = text else { return Ok(default) };
-    let parsed = text.parse().ok().filter(|number| (1..=max).contains(number));
-    parsed.ok_or_else(|| invalid(field, &format!("must be a number from 1 to {max}")))
 }
 
 fn seen_as(request: &HttpRequest) -> Option<String> {
