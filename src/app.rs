@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, SyncArbiter};
+use actix::{Addr, SyncArbiter};
 use actix_http::HttpService;
 use actix_http::error::DispatchError;
 use actix_server::{Server, ServerHandle};
@@ -20,17 +20,18 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use crate::actor::{Gate, Mailbox};
+use crate::auth;
 use crate::auth::error::HashError;
 use crate::auth::hasher::PasswordHasher;
 use crate::auth::routes::links::AllowedOrigins;
-use crate::auth::tokens::Tokens;
-use crate::auth::{self, SessionManager};
 use crate::config::Config;
+use crate::conversation;
+use crate::conversation::routes::MessageRules;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::body::BodyLimits;
 use crate::http::client::TrustedProxies;
@@ -40,15 +41,14 @@ use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
 use crate::openapi;
-use crate::realtime::EventLog;
 use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
+use crate::shortener;
 use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
 use crate::shortener::routes::shapes::PublicUrl;
 use crate::shortener::target::OwnHosts;
-use crate::shortener::{self, Shortener};
-use crate::users::PeopleKeeper;
+use crate::worker::{Background, Blueprint, Worker};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -89,16 +89,8 @@ pub struct Application {
     address: SocketAddr,
     public_url: Url,
     embedded: Option<Embedded>,
+    _background: Background,
     _data_dir: DataDir,
-}
-
-/// What every worker is made from.
-struct Blueprint {
-    config: Config,
-    redis: RedisTarget,
-    secret: SecretString,
-    hasher: Mailbox<PasswordHasher>,
-    places: OwnPlaces,
 }
 
 /// Every route that is served, in the order of registration.
@@ -109,6 +101,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         pages::routes(),
         auth::routes::links::routes(),
         auth::routes::social::routes(),
+        conversation::routes::routes(),
         shortener::routes::links::routes(),
         shortener::routes::redirect::routes(),
     ]
@@ -148,8 +141,9 @@ impl Application {
         };
         let hasher = start_hasher(&config)?;
         let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, places });
+        let background = Background::start(&blueprint);
         let server = serve(blueprint, listener, &public_url, metrics)?;
-        Ok(Self { server, address, public_url, embedded, _data_dir: data_dir })
+        Ok(Self { server, address, public_url, embedded, _background: background, _data_dir: data_dir })
     }
 
     /// The port listened on.
@@ -289,6 +283,7 @@ struct Shared {
     metrics: web::Data<PrometheusHandle>,
     bodies: web::Data<BodyLimits>,
     limits: web::Data<RateLimits>,
+    messages: web::Data<MessageRules>,
 }
 
 impl Shared {
@@ -305,6 +300,7 @@ impl Shared {
             metrics: web::Data::new(metrics),
             bodies: web::Data::new(BodyLimits { max_bytes: server.max_body_bytes, timeout }),
             limits: web::Data::new(RateLimits::new(&config.rate_limits)),
+            messages: web::Data::new(MessageRules { max_bytes: config.conversation.max_message_bytes }),
         }
     }
 
@@ -317,6 +313,7 @@ impl Shared {
             .app_data(self.metrics.clone())
             .app_data(self.bodies.clone())
             .app_data(self.limits.clone())
+            .app_data(self.messages.clone())
             .app_data(query_errors())
             .app_data(path_errors());
     }
@@ -332,56 +329,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         }
         tracing::info!("stopping: requests in flight finish first");
     })
-}
-
-/// A worker's own: connection and actors on its thread.
-struct Worker {
-    redis: crate::redis::Redis,
-    sessions: Mailbox<SessionManager>,
-    links: Mailbox<Shortener>,
-}
-
-impl Worker {
-    fn start(blueprint: &Blueprint) -> Self {
-        let Blueprint { config, redis, secret, hasher, places } = blueprint;
-        let connect = || match redis.connect() {
-            Ok(redis) => redis,
-            Err(error) => unreachable!("a lazy connection does not fail: {error}"),
-        };
-        let redis = connect();
-        let gate = || Gate::new(config.actors.max_in_flight, Duration::from_millis(config.actors.timeout_ms));
-        let _events = Mailbox::new(EventLog::new(redis.clone(), &config.realtime).start(), gate());
-        let people = Mailbox::new(PeopleKeeper::new(redis.clone()).start(), gate());
-        let tokens = Tokens::new(secret, &config.auth);
-        let sessions = SessionManager::new(
-            redis.clone(),
-            tokens,
-            hasher.narrow(),
-            hasher.narrow(),
-            people.narrow(),
-            &config.auth,
-        );
-        let links = Shortener::new(
-            redis.clone(),
-            connect(),
-            places.clone(),
-            hasher.narrow(),
-            hasher.narrow(),
-            &config.shortener,
-        );
-        Self {
-            redis,
-            sessions: Mailbox::new(sessions.start(), gate()),
-            links: Mailbox::new(links.start(), gate()),
-        }
-    }
-
-    fn register(self, services: &mut web::ServiceConfig) {
-        services
-            .app_data(web::Data::new(self.redis))
-            .app_data(web::Data::new(self.sessions))
-            .app_data(web::Data::new(self.links));
-    }
 }
 
 fn query_errors() -> web::QueryConfig {

@@ -62,6 +62,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Sockets and logs of events.
     pub realtime: RealtimeConfig,
+    /// Direct messages.
+    pub conversation: ConversationConfig,
     /// Links.
     pub shortener: ShortenerConfig,
     /// Requests per client.
@@ -228,6 +230,21 @@ pub struct ShortenerConfig {
     pub link_guesses: GuessConfig,
 }
 
+/// `[conversation]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ConversationConfig {
+    /// Bytes of a message's text.
+    pub max_message_bytes: usize,
+    /// Messages in a conversation.
+    pub max_messages: u64,
+    /// Conversations in a user's list.
+    pub max_per_user: u32,
+    /// People on a user's block list.
+    pub max_blocks: u32,
+    /// Hours during which a send with the same client id is the same send.
+    pub client_id_ttl_hours: u32,
+}
+
 /// `[realtime]`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RealtimeConfig {
@@ -267,6 +284,8 @@ pub struct RateLimitConfig {
     pub refresh: Quota,
     /// Searches by user.
     pub search: Quota,
+    /// Messages by user.
+    pub message: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -354,6 +373,9 @@ impl Config {
         if !(4..=32).contains(&self.shortener.code_length) {
             return refuse("shortener.code_length", "must be from 4 to 32");
         }
+        if !(1..=crate::conversation::model::MAX_MESSAGES).contains(&self.conversation.max_messages) {
+            return refuse("conversation.max_messages", "must be from 1 to 16777215");
+        }
         if self.auth.max_sessions == 0 || self.actors.max_in_flight == 0 || self.server.max_body_bytes == 0 {
             return refuse(
                 "auth.max_sessions, actors.max_in_flight, server.max_body_bytes",
@@ -381,6 +403,7 @@ impl RateLimitConfig {
             ("rate_limits.login", self.login),
             ("rate_limits.refresh", self.refresh),
             ("rate_limits.search", self.search),
+            ("rate_limits.message", self.message),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];

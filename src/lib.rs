@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //!
-//! - [`app`] puts everything together and runs it; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
+//! - [`app`] puts everything together and runs it, [`worker`] what is on each thread; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
 //! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`] and [`outbox`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`shortener`] (links and clicks).
 //! - [`openapi`] describes all routes.
@@ -16,6 +16,7 @@ pub mod actor;
 pub mod app;
 pub mod auth;
 pub mod config;
+pub mod conversation;
 pub mod data_dir;
 pub mod http;
 pub mod openapi;
@@ -26,3 +27,4 @@ pub mod shortener;
 pub mod telemetry;
 pub mod users;
 pub mod values;
+pub mod worker;

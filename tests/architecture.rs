@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const DOMAINS: [&str; 4] = ["auth", "users", "realtime", "shortener"];
+const DOMAINS: [&str; 5] = ["auth", "users", "conversation", "realtime", "shortener"];
 const SHARED: [&str; 5] = ["http", "actor", "redis", "outbox", "values"];
 
 /// A file of `src/` with its imports, tests left out.
@@ -164,7 +164,7 @@ fn models_import_values_and_models_only() {
 #[test]
 fn only_the_edge_knows_actix_web() {
     refuse(|source, import| {
-        let allowed = matches!(source.folder(), "app.rs" | "http" | "realtime" | "openapi.rs")
+        let allowed = matches!(source.folder(), "app.rs" | "worker.rs" | "http" | "realtime" | "openapi.rs")
             || matches!(source.layer(), "routes" | "extractor");
         (import.starts_with("actix_web") && !allowed).then(|| "HTTP below the routes".to_owned())
     });

@@ -40,6 +40,8 @@ pub enum LimitedAction {
     Refresh,
     /// Searching one's links, by user.
     Search,
+    /// Sending and editing messages, by user.
+    Message,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -48,7 +50,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -57,6 +59,7 @@ impl LimitedAction {
         Self::Login,
         Self::Refresh,
         Self::Search,
+        Self::Message,
         Self::Api,
         Self::User,
     ];
@@ -72,6 +75,7 @@ impl LimitedAction {
             Self::Login => "login",
             Self::Refresh => "refresh",
             Self::Search => "search",
+            Self::Message => "message",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -87,6 +91,7 @@ impl LimitedAction {
             Self::Login => "Too many logins from this address, slow down",
             Self::Refresh => "Too many token refreshes from this address, slow down",
             Self::Search => "Too many searches, slow down",
+            Self::Message => "Too many messages, slow down",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -101,6 +106,7 @@ impl LimitedAction {
             Self::Login => config.login,
             Self::Refresh => config.refresh,
             Self::Search => config.search,
+            Self::Message => config.message,
             Self::Api => config.api,
             Self::User => config.user,
         }

@@ -36,8 +36,10 @@ const RELEASE_AGE_MS: u64 = 15_000;
 /// Sources registered longer ago are looked at by sweeps: their intents should have been carried at once.
 const DUE_AGE_MS: u64 = 2_000;
 const SWEEP_COUNT: usize = 1_000;
-/// Intents carried at once.
-const BATCH: usize = 64;
+/// Intents carried at once, which scripts return no more of.
+pub const BATCH: usize = 64;
+/// Intents that may wait beside one source; beyond it scripts refuse to leave more.
+pub const MAX_WAITING: u32 = 1_000;
 /// Leases remembered per worker.
 const LEASES: usize = 65_536;
 /// How long somebody waits for his intent to be carried; it will be, by this node or another.

@@ -67,6 +67,11 @@ impl RedisFailure {
             Self::Unexpected { call, source }
         }
     }
+
+    /// Data of ours that does not look as it should.
+    pub fn malformed(call: &'static str, what: &'static str) -> Self {
+        Self::of(call, (ErrorKind::UnexpectedReturnType, what).into())
+    }
 }
 
 /// A worker's handle on the datastore: cheap to clone, all clones share one connection.

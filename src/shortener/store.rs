@@ -361,7 +361,7 @@ impl LinkStore {
 }
 
 fn malformed(script: &Script, problem: &'static str) -> RedisFailure {
-    RedisFailure::of(script.name(), (redis::ErrorKind::UnexpectedReturnType, problem).into())
+    RedisFailure::malformed(script.name(), problem)
 }
 
 fn text(script: &Script, bytes: Vec<u8>) -> Result<String, RedisFailure> {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use actix::{Actor, Context};
 
 use super::error::UsersError;
-use super::messages::{FetchPeople, People, Welcome};
+use super::messages::{FetchParticipants, FetchPeople, People, Welcome};
+use super::model::{OnlineStatus, Participant, UserId};
 use super::store::PeopleStore;
 use crate::redis::Redis;
 
@@ -34,6 +35,7 @@ impl Actor for PeopleKeeper {
 crate::delegate!(PeopleKeeper, keeper {
     Welcome => welcome,
     FetchPeople => fetch_people,
+    FetchParticipants => fetch_participants,
 });
 
 impl Keeper {
@@ -47,5 +49,26 @@ impl Keeper {
         ids.sort();
         ids.dedup();
         Ok(self.store.people(&ids).await?)
+    }
+
+    async fn fetch_participants(
+        &self,
+        message: FetchParticipants,
+    ) -> Result<std::collections::HashMap<UserId, Participant>, UsersError> {
+        let people = self.fetch_people(FetchPeople { ids: message.ids }).await?;
+        Ok(people
+            .0
+            .into_iter()
+            .map(|(id, a)| {
+                let p = Participant {
+                    id: a.id,
+                    username: a.username,
+                    avatar: a.avatar,
+                    online_status: OnlineStatus::Offline,
+                    last_seen: String::new(),
+                };
+                (id, p)
+            })
+            .collect())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use actix::Message;
 
 use super::error::UsersError;
-use super::model::{Author, UserId};
+use super::model::{Author, Participant, UserId};
 
 /// Make sure that a user who signs in has a profile. Safe to repeat.
 #[derive(Debug, Message)]
@@ -38,4 +38,12 @@ impl People {
     pub fn author(&self, id: &UserId) -> Author {
         self.0.get(id).cloned().unwrap_or_else(|| Author::gone(id))
     }
+}
+
+/// Look up how people look as participants, all in one round trip.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<HashMap<UserId, Participant>, UsersError>")]
+pub struct FetchParticipants {
+    /// Who.
+    pub ids: Vec<UserId>,
 }

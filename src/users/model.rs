@@ -7,6 +7,8 @@ use email_address::{EmailAddress, Options};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::values::time::iso_time;
+
 /// Longest e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
 const MAX_EMAIL: usize = 254;
 /// Bounds of a username, in characters.
@@ -126,6 +128,31 @@ pub enum OnlineStatus {
     Online,
     /// Has none.
     Offline,
+}
+
+/// A user as a participant of a conversation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Participant {
+    /// 24 hex characters.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The name at this moment.
+    pub username: String,
+    /// URL path of the picture, or empty.
+    pub avatar: String,
+    /// Whether the user is here.
+    pub online_status: OnlineStatus,
+    /// ISO-8601.
+    pub last_seen: String,
+}
+
+impl Participant {
+    /// Somebody whose account is gone.
+    pub fn gone(id: &UserId) -> Self {
+        let Author { id, username, avatar } = Author::gone(id);
+        Self { id, username, avatar, online_status: OnlineStatus::Offline, last_seen: iso_time(0) }
+    }
 }
 
 /// The full user object of the Social surface.

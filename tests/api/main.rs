@@ -10,6 +10,7 @@ mod auth_sessions;
 mod auth_social;
 mod auth_throttle;
 mod manners;
+mod messages;
 mod openapi;
 mod redirect;
 mod url;

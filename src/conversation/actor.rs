@@ -1,0 +1,645 @@
+//! The conversations' actor: one per worker, all state in Redis.
+//!
+//! What must be atomic is one script in the conversation's slot. What belongs into the slots of the two participants,
+//! their lists and their logs of events, is left as an intent by that script and carried right after it; so whoever got
+//! an answer finds the message in the lists, and a crash in between costs nobody an event.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context};
+use chrono::Utc;
+use futures_util::future::{try_join, try_join_all};
+use quick_cache::unsync::Cache;
+
+use super::error::ConversationError;
+use super::messages::{
+    Acknowledge, ConversationPage, DeleteMessage, Deleted, EditMessage, FetchAttachment, FetchMessages,
+    ListBlocks, ListConversations, ListPlace, MarkRead, Marked, MaySend, MessagePage, SendMessage, Sent,
+    SetBlock, Shown, Type, Upto,
+};
+use super::model::{
+    Attachment, Content, Conversation, ConversationId, Intent, Message, MessageId, MessageType, Place, Side,
+    Tag,
+};
+use super::store::{Appended, ConversationStore, Edited, Erased, Left, Opened, Received, Retry};
+use super::view::{ConversationRead, MessageView, Receipt};
+use crate::actor::Ask;
+use crate::config::ConversationConfig;
+use crate::outbox::{self, Carrier, Outbox};
+use crate::realtime::messages::Deliver;
+use crate::realtime::model::{Event, EventKind, Origin, encode};
+use crate::redis::{Key, Redis, RedisFailure};
+use crate::users::messages::{FetchPeople, People};
+use crate::users::model::UserId;
+
+/// The kind of our sources in the outbox.
+const KIND: &str = "conv";
+/// Conversations whose people a worker remembers: they never change.
+const KNOWN: usize = 65_536;
+/// New messages that are remembered until their intents are carried.
+const FRESH: usize = 4_096;
+/// Tries of a change that finds its lease too old, or a tag taken.
+const TRIES: usize = 3;
+/// How often one of a node's actors looks after what others left.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// Owns conversations.
+#[derive(Debug)]
+pub struct Conversations {
+    keeper: Rc<Keeper>,
+    sweeps: bool,
+}
+
+struct Keeper {
+    store: ConversationStore,
+    outbox: Rc<Outbox>,
+    people: Ask<FetchPeople>,
+    deliver: Ask<Deliver>,
+    /// By their two people.
+    pairs: RefCell<Cache<[UserId; 2], Conversation>>,
+    /// By their tags.
+    tags: RefCell<Cache<Tag, Conversation>>,
+    /// Messages made by this worker, by source and number, as they were sent.
+    fresh: RefCell<Cache<(String, u64), Shown>>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Keeper").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Conversations {
+    /// An actor on this worker's connections.
+    pub fn new(
+        redis: Redis,
+        bulk: Redis,
+        people: Ask<FetchPeople>,
+        deliver: Ask<Deliver>,
+        config: &ConversationConfig,
+    ) -> Self {
+        let keeper = Keeper {
+            outbox: Rc::new(Outbox::new(redis.clone(), KIND)),
+            store: ConversationStore::new(redis, bulk, config),
+            people,
+            deliver,
+            pairs: RefCell::new(Cache::new(KNOWN)),
+            tags: RefCell::new(Cache::new(KNOWN)),
+            fresh: RefCell::new(Cache::new(FRESH)),
+        };
+        Self { keeper: Rc::new(keeper), sweeps: false }
+    }
+
+    /// The same, and looks after what crashed nodes left.
+    pub fn sweeping(self) -> Self {
+        Self { sweeps: true, ..self }
+    }
+}
+
+impl Actor for Conversations {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if self.sweeps {
+            let keeper = self.keeper.clone();
+            context.spawn(actix::fut::wrap_future(async move {
+                loop {
+                    actix::clock::sleep(SWEEP_EVERY).await;
+                    if let Err(error) = keeper.outbox.sweep(&keeper).await {
+                        tracing::debug!(%error, "conversations are not swept");
+                    }
+                }
+            }));
+        }
+    }
+}
+
+crate::delegate!(Conversations, keeper {
+    SendMessage => send,
+    MarkRead => mark_read,
+    Acknowledge => acknowledge,
+    EditMessage => edit,
+    DeleteMessage => delete,
+    FetchMessages => fetch,
+    ListConversations => list,
+    FetchAttachment => fetch_attachment,
+    MaySend => may_send,
+    SetBlock => set_block,
+    ListBlocks => list_blocks,
+    Type => tell_typing,
+});
+
+/// The people of a conversation in their order.
+fn ordered(one: &UserId, other: &UserId) -> [UserId; 2] {
+    if one <= other { [one.clone(), other.clone()] } else { [other.clone(), one.clone()] }
+}
+
+impl Keeper {
+    async fn send(self: &Rc<Self>, message: SendMessage) -> Result<Sent, ConversationError> {
+        let SendMessage { from, to, content, client_id, origin } = message;
+        let conversation = self.open(&from, &to).await?;
+        let (tag, side) = self.part(&conversation, &from)?;
+        let origin = origin.as_ref().map(Origin::to_text).unwrap_or_default();
+        for _ in 0..TRIES {
+            let lease = self.outbox.lease(tag.as_str()).await?;
+            let append = self.store.append(&tag, side, &content, client_id.as_ref(), lease, &origin);
+            let (appended, people) =
+                try_join(async { Ok(append.await?) }, self.people_of(&conversation)).await?;
+            match appended {
+                Appended::Missing => self.forget(&conversation, &from, &to).await?,
+                Appended::Again(retry) => self.before_retry(&tag, retry)?,
+                Appended::Blocked => return Err(ConversationError::Blocked),
+                Appended::Full => return Err(ConversationError::Full),
+                Appended::Before { seq } => {
+                    let message = self.store.message_at(&conversation, seq).await?;
+                    let message = message.ok_or(ConversationError::NotFound)?;
+                    return Ok(Sent { shown: Shown { conversation, message, people }, fresh: false });
+                }
+                Appended::Done { message, left } => {
+                    let shown = Shown { conversation, message: *message, people };
+                    let key = (tag.to_string(), shown.message.place.seq);
+                    self.fresh.borrow_mut().insert(key, shown.clone());
+                    self.relay(&tag, left).await;
+                    return Ok(Sent { shown, fresh: true });
+                }
+            }
+        }
+        Err(ConversationError::Busy)
+    }
+
+    async fn mark_read(self: &Rc<Self>, message: MarkRead) -> Result<Marked, ConversationError> {
+        let MarkRead { user, upto, origin } = message;
+        let (conversation, upto) = self.meant(&user, upto).await?;
+        let origin = origin.as_ref().map(Origin::to_text).unwrap_or_default();
+        let (unread, told) = self.receive(&conversation, &user, upto, true, &origin).await?;
+        Ok(Marked { conversation, unread, told })
+    }
+
+    /// What somebody marks: a conversation of his, and perhaps a message in it.
+    async fn meant(
+        &self,
+        user: &UserId,
+        upto: Upto,
+    ) -> Result<(Conversation, Option<u64>), ConversationError> {
+        let missing = ConversationError::NotFound;
+        match upto {
+            Upto::Conversation(tag) => Ok((self.conversation(&tag, user).await?, None)),
+            Upto::Message(id) => {
+                let (conversation, message) = self.message(user, &id).await?;
+                Ok((conversation, Some(message.place.seq)))
+            }
+            Upto::Any(id) => {
+                let tag = Tag::of(&id).ok_or(missing)?;
+                match self.conversation(&tag, user).await {
+                    Ok(conversation) if conversation.id.as_str() == id => return Ok((conversation, None)),
+                    Ok(conversation) => {
+                        if let Some(place) = Place::of(&id)
+                            && self.store.message(&conversation, place).await?.is_some()
+                        {
+                            return Ok((conversation, Some(place.seq)));
+                        }
+                    }
+                    Err(ConversationError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+                let other = UserId::parse(&id).ok_or(ConversationError::NotFound)?;
+                let people = ordered(user, &other);
+                let id = self.store.pair(&people).await?.ok_or(ConversationError::NotFound)?;
+                Ok((Conversation { id, people }, None))
+            }
+        }
+    }
+
+    async fn acknowledge(self: &Rc<Self>, message: Acknowledge) -> Result<(), ConversationError> {
+        let Acknowledge { user, messages } = message;
+        for id in messages {
+            let (Some(tag), Some(place)) = (Tag::of(id.as_str()), Place::of(id.as_str())) else { continue };
+            let conversation = match self.conversation(&tag, &user).await {
+                Ok(conversation) => conversation,
+                Err(ConversationError::NotFound) => continue,
+                Err(error) => return Err(error),
+            };
+            self.receive(&conversation, &user, Some(place.seq), false, "").await?;
+        }
+        Ok(())
+    }
+
+    /// Notes how far `user` has received or read; returns what is unread, and whether anybody is told.
+    async fn receive(
+        self: &Rc<Self>,
+        conversation: &Conversation,
+        user: &UserId,
+        upto: Option<u64>,
+        reading: bool,
+        origin: &str,
+    ) -> Result<(u64, bool), ConversationError> {
+        let (tag, side) = self.part(conversation, user)?;
+        for _ in 0..TRIES {
+            let lease = self.outbox.lease(tag.as_str()).await?;
+            match self.store.receive(&tag, side, upto, reading, lease, origin).await? {
+                Received::Missing => return Err(ConversationError::NotFound),
+                Received::Again(retry) => self.before_retry(&tag, retry)?,
+                Received::Done { unread, left } => {
+                    let told = left.is_some();
+                    if let Some(left) = left {
+                        self.relay(&tag, left).await;
+                    }
+                    return Ok((unread, told));
+                }
+            }
+        }
+        Err(ConversationError::Busy)
+    }
+
+    async fn edit(self: &Rc<Self>, message: EditMessage) -> Result<Shown, ConversationError> {
+        let EditMessage { user, message: id, content } = message;
+        let (conversation, place) = self.place(&user, &id).await?;
+        let (tag, side) = self.part(&conversation, &user)?;
+        for _ in 0..TRIES {
+            let lease = self.outbox.lease(tag.as_str()).await?;
+            match self.store.edit(&tag, side, place, &content, lease).await? {
+                Edited::Missing => return Err(ConversationError::NotFound),
+                Edited::NotSender => return Err(ConversationError::NotSender),
+                Edited::Deleted => return Err(ConversationError::Deleted),
+                Edited::NotText => return Err(ConversationError::NotText),
+                Edited::Blocked => return Err(ConversationError::Blocked),
+                Edited::Again(retry) => self.before_retry(&tag, retry)?,
+                Edited::Done { left } => {
+                    self.relay(&tag, left).await;
+                    return self.show(conversation, place).await;
+                }
+            }
+        }
+        Err(ConversationError::Busy)
+    }
+
+    async fn delete(self: &Rc<Self>, message: DeleteMessage) -> Result<Deleted, ConversationError> {
+        let DeleteMessage { user, message: id } = message;
+        let (conversation, place) = self.place(&user, &id).await?;
+        let (tag, side) = self.part(&conversation, &user)?;
+        for _ in 0..TRIES {
+            let lease = self.outbox.lease(tag.as_str()).await?;
+            match self.store.delete(&tag, side, place, lease).await? {
+                Erased::Missing => return Err(ConversationError::NotFound),
+                Erased::NotSender => return Err(ConversationError::NotSender),
+                Erased::Again(retry) => self.before_retry(&tag, retry)?,
+                Erased::Before => {
+                    return Ok(Deleted { shown: self.show(conversation, place).await?, orphan: None });
+                }
+                Erased::Done { had, left } => {
+                    self.relay(&tag, left).await;
+                    let orphan = match had {
+                        Content::File(_, file) => Some(file),
+                        Content::Text(_) | Content::Gone(_) => None,
+                    };
+                    return Ok(Deleted { shown: self.show(conversation, place).await?, orphan });
+                }
+            }
+        }
+        Err(ConversationError::Busy)
+    }
+
+    async fn show(&self, conversation: Conversation, place: Place) -> Result<Shown, ConversationError> {
+        let (message, people) = try_join(
+            async { Ok(self.store.message(&conversation, place).await?) },
+            self.people_of(&conversation),
+        )
+        .await?;
+        Ok(Shown { message: message.ok_or(ConversationError::NotFound)?, conversation, people })
+    }
+
+    async fn fetch(self: &Rc<Self>, message: FetchMessages) -> Result<MessagePage, ConversationError> {
+        let FetchMessages { user, with, before, limit } = message;
+        let conversation = self.open(&user, &with).await?;
+        let tag = conversation.tag();
+        let (length, last_ms) = self.store.extent(&tag).await?;
+        let last = match before {
+            Some(id) => {
+                let (elsewhere, message) = self.message(&user, &id).await?;
+                if elsewhere.id != conversation.id {
+                    return Err(ConversationError::NotFound);
+                }
+                message.place.seq - 1
+            }
+            None => length,
+        };
+        if last > 0 {
+            self.receive(&conversation, &user, Some(last), false, "").await?;
+        }
+        if length == 0 {
+            self.store.index(&user, &conversation.id, last_ms).await?;
+        }
+        let first = last.saturating_sub(u64::from(limit)) + 1;
+        let (messages, people) = try_join(
+            async { Ok(self.store.messages(&conversation, first, last).await?) },
+            self.people_of(&conversation),
+        )
+        .await?;
+        Ok(MessagePage { conversation, messages, more: first > 1, people })
+    }
+
+    async fn list(
+        self: &Rc<Self>,
+        message: ListConversations,
+    ) -> Result<ConversationPage, ConversationError> {
+        let ListConversations { user, before, limit } = message;
+        let limit = limit as usize;
+        let mut entries = self.store.list(&user, before.as_ref(), limit + 1).await?;
+        let next = (entries.len() > limit).then(|| {
+            entries.truncate(limit);
+            entries.last().map(|(id, ms)| ListPlace { last_ms: Some(*ms), id: id.clone() })
+        });
+        let ids: Vec<ConversationId> = entries.into_iter().map(|(id, _)| id).collect();
+        let conversations = self.store.overviews(&ids).await?;
+        Ok(ConversationPage { conversations, next: next.flatten() })
+    }
+
+    async fn fetch_attachment(
+        self: &Rc<Self>,
+        message: FetchAttachment,
+    ) -> Result<(MessageType, Attachment), ConversationError> {
+        let FetchAttachment { user, message: id, object } = message;
+        match self.message(&user, &id).await?.1.content {
+            Content::File(kind, file) if file.object == object => Ok((kind, file)),
+            _ => Err(ConversationError::NotFound),
+        }
+    }
+
+    async fn may_send(self: &Rc<Self>, message: MaySend) -> Result<(), ConversationError> {
+        let MaySend { from, to } = message;
+        let people = ordered(&from, &to);
+        let Some(id) = self.store.pair(&people).await? else {
+            return self.exists(&to).await;
+        };
+        let conversation = Conversation { id, people };
+        let (tag, side) = self.part(&conversation, &from)?;
+        if self.store.has_blocked(&tag, side.other()).await? {
+            return Err(ConversationError::Blocked);
+        }
+        Ok(())
+    }
+
+    /// The conversation holds the block, because the script that appends looks there; the list is for its owner's eyes.
+    /// What counts comes first when blocking and last when unblocking, so that a crash in between blocks.
+    async fn set_block(self: &Rc<Self>, message: SetBlock) -> Result<(), ConversationError> {
+        let SetBlock { user, other, blocked } = message;
+        if user == other {
+            return Err(ConversationError::OwnBlock);
+        }
+        let conversation = self.open(&user, &other).await?;
+        let (tag, side) = self.part(&conversation, &user)?;
+        if !blocked {
+            self.store.block_list(&user, &other, false).await?;
+        }
+        if !self.store.block(&tag, side, blocked).await? {
+            return Err(ConversationError::Busy);
+        }
+        if blocked && !self.store.block_list(&user, &other, true).await? {
+            self.store.block(&tag, side, false).await?;
+            return Err(ConversationError::TooManyBlocks);
+        }
+        Ok(())
+    }
+
+    async fn list_blocks(self: &Rc<Self>, message: ListBlocks) -> Result<Vec<UserId>, ConversationError> {
+        Ok(self.store.blocks(&message.user).await?)
+    }
+
+    /// Nobody is told who has no conversation with the one who types.
+    async fn tell_typing(self: &Rc<Self>, message: Type) -> Result<(), ConversationError> {
+        let Type { from, to, typing } = message;
+        let people = ordered(&from, &to);
+        let known = self.pairs.borrow().get(&people).cloned();
+        let conversation = match known {
+            Some(conversation) => conversation,
+            None => match self.store.pair(&people).await? {
+                Some(id) => Conversation { id, people },
+                None => return Ok(()),
+            },
+        };
+        let (tag, side) = self.part(&conversation, &from)?;
+        let data = serde_json::json!({ "userId": from.as_str(), "conversationId": conversation.id.as_str(), "typing": typing });
+        self.store.tell_typing(&tag, side, &to, &format!("push\n{}", encode("typing", &data))).await?;
+        Ok(())
+    }
+
+    /// The conversation of two people, made if there is none. Its id is claimed for the pair after it is written and
+    /// before it is made to stay, so a crash leaves nothing that matters.
+    async fn open(&self, user: &UserId, other: &UserId) -> Result<Conversation, ConversationError> {
+        let people = ordered(user, other);
+        let known = self.pairs.borrow().get(&people).cloned();
+        if let Some(conversation) = known {
+            return Ok(conversation);
+        }
+        let conversation = match self.store.pair(&people).await? {
+            Some(id) => Conversation { id, people: people.clone() },
+            None => {
+                self.exists(other).await?;
+                self.found(&people).await?
+            }
+        };
+        if self.store.open(&conversation, true).await? == Opened::Taken {
+            return Err(ConversationError::Busy);
+        }
+        self.pairs.borrow_mut().insert(people, conversation.clone());
+        self.tags.borrow_mut().insert(conversation.tag(), conversation.clone());
+        Ok(conversation)
+    }
+
+    async fn found(&self, people: &[UserId; 2]) -> Result<Conversation, ConversationError> {
+        for _ in 0..TRIES {
+            let id = ConversationId::generate_apart(Utc::now());
+            let conversation = Conversation { id, people: people.clone() };
+            if self.store.open(&conversation, false).await? == Opened::Ready {
+                let id = self.store.claim_pair(people, &conversation.id).await?;
+                return Ok(Conversation { id, ..conversation });
+            }
+        }
+        Err(ConversationError::Busy)
+    }
+
+    async fn exists(&self, user: &UserId) -> Result<(), ConversationError> {
+        let people: People = self.people.ask(FetchPeople { ids: vec![user.clone()] }).await?;
+        if people.0.contains_key(user) { Ok(()) } else { Err(ConversationError::UnknownUser) }
+    }
+
+    /// The cached conversation is not in the datastore: it was lost, and is made again.
+    async fn forget(
+        &self,
+        conversation: &Conversation,
+        user: &UserId,
+        other: &UserId,
+    ) -> Result<(), ConversationError> {
+        self.pairs.borrow_mut().remove(&conversation.people);
+        self.tags.borrow_mut().remove(&conversation.tag());
+        self.open(user, other).await.map(|_| ())
+    }
+
+    /// The conversation under `tag`, if `user` has a part in it.
+    async fn conversation(&self, tag: &Tag, user: &UserId) -> Result<Conversation, ConversationError> {
+        let conversation = self.any_conversation(tag).await?.ok_or(ConversationError::NotFound)?;
+        match conversation.side_of(user) {
+            Some(_) => Ok(conversation),
+            None => Err(ConversationError::NotFound),
+        }
+    }
+
+    async fn any_conversation(&self, tag: &Tag) -> Result<Option<Conversation>, RedisFailure> {
+        let known = self.tags.borrow().get(tag).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = self.store.known(tag).await?;
+        if let Some(conversation) = &found {
+            self.tags.borrow_mut().insert(tag.clone(), conversation.clone());
+        }
+        Ok(found)
+    }
+
+    /// Where a message would be that `user` has a part in.
+    async fn place(&self, user: &UserId, id: &MessageId) -> Result<(Conversation, Place), ConversationError> {
+        let (tag, place) =
+            Tag::of(id.as_str()).zip(Place::of(id.as_str())).ok_or(ConversationError::NotFound)?;
+        Ok((self.conversation(&tag, user).await?, place))
+    }
+
+    /// A message that `user` has a part in.
+    async fn message(
+        &self,
+        user: &UserId,
+        id: &MessageId,
+    ) -> Result<(Conversation, Message), ConversationError> {
+        let (conversation, place) = self.place(user, id).await?;
+        let message = self.store.message(&conversation, place).await?.ok_or(ConversationError::NotFound)?;
+        Ok((conversation, message))
+    }
+
+    fn part(&self, conversation: &Conversation, user: &UserId) -> Result<(Tag, Side), ConversationError> {
+        let side = conversation.side_of(user).ok_or(ConversationError::NotFound)?;
+        Ok((conversation.tag(), side))
+    }
+
+    async fn people_of(&self, conversation: &Conversation) -> Result<People, ConversationError> {
+        Ok(self.people.ask(FetchPeople { ids: conversation.people.to_vec() }).await?)
+    }
+
+    fn before_retry(&self, tag: &Tag, retry: Retry) -> Result<(), ConversationError> {
+        match retry {
+            Retry::Lapsed => {
+                self.outbox.drop_lease(tag.as_str());
+                Ok(())
+            }
+            Retry::Busy => Err(ConversationError::Busy),
+        }
+    }
+
+    async fn relay(self: &Rc<Self>, tag: &Tag, left: Left) {
+        self.outbox.relay(self, tag.as_str(), left.pending, left.number).await;
+    }
+
+    /// The messages that `intents` are about: from memory where this worker made them, else as they are now.
+    async fn shown(
+        &self,
+        source: &str,
+        conversation: &Conversation,
+        intents: &[(u64, Intent)],
+    ) -> Result<Vec<(u64, Shown)>, ConversationError> {
+        let mut people = None;
+        let mut shown = Vec::new();
+        for (number, intent) in intents {
+            let Some(seq) = intent.shows() else { continue };
+            let fresh = match intent {
+                Intent::New { .. } => {
+                    self.fresh.borrow_mut().remove(&(source.to_owned(), seq)).map(|(_, shown)| shown)
+                }
+                _ => None,
+            };
+            if let Some(fresh) = fresh {
+                shown.push((*number, fresh));
+                continue;
+            }
+            if people.is_none() {
+                people = Some(self.people_of(conversation).await?);
+            }
+            if let (Some(message), Some(people)) = (self.store.message_at(conversation, seq).await?, &people)
+            {
+                let conversation = conversation.clone();
+                shown.push((*number, Shown { conversation, message, people: people.clone() }));
+            }
+        }
+        Ok(shown)
+    }
+}
+
+impl Carrier for Keeper {
+    type Error = ConversationError;
+
+    fn intents(&self, source: &str) -> Key {
+        self.store.intents_key(&Tag::of_source(source))
+    }
+
+    async fn carry(&self, source: &str, intents: &[outbox::Intent]) -> Result<(), ConversationError> {
+        let tag = Tag::of_source(source);
+        let Some(conversation) = self.any_conversation(&tag).await? else { return Ok(()) };
+        let read = |intent: &outbox::Intent| Some((intent.id, Intent::parse(&intent.text)?));
+        let intents: Vec<(u64, Intent)> = intents.iter().filter_map(read).collect();
+        let shown = self.shown(source, &conversation, &intents).await?;
+        let mut events = Vec::new();
+        for (number, intent) in &intents {
+            let message = shown.iter().find(|(of, _)| of == number).map(|(_, shown)| shown);
+            events.extend(events_of(&conversation, *number, intent, message));
+        }
+        let is_new = |number: &u64| {
+            intents.iter().any(|(of, intent)| of == number && matches!(intent, Intent::New { .. }))
+        };
+        let new = shown.iter().filter(|(number, _)| is_new(number));
+        let newest = new.map(|(_, shown)| shown.message.created_ms).max();
+        let indexed = newest.into_iter().flat_map(|last_ms| {
+            let people = &conversation.people[..if conversation.is_with_oneself() { 1 } else { 2 }];
+            people.iter().map(move |person| (person, last_ms))
+        });
+        let index = try_join_all(
+            indexed.map(|(person, last_ms)| self.store.index(person, &conversation.id, last_ms)),
+        );
+        let deliver = self.deliver.ask(Deliver { source: format!("{KIND}:{source}"), events });
+        try_join(async { Ok(index.await?) }, async { Ok(deliver.await?) }).await.map(|_: (Vec<()>, ())| ())
+    }
+}
+
+/// Who is to hear of an intent, and what.
+fn events_of(conversation: &Conversation, number: u64, intent: &Intent, shown: Option<&Shown>) -> Vec<Event> {
+    let both = |kind: EventKind, origin: Option<&Origin>| {
+        let Some(shown) = shown else { return Vec::new() };
+        let view = MessageView::shown(shown);
+        let sender = shown.message.side;
+        let event = Event::new(number, conversation.person(sender).clone(), kind, &view);
+        if conversation.is_with_oneself() {
+            return vec![event.caused_by(origin.cloned())];
+        }
+        let other = Event { to: conversation.person(sender.other()).clone(), ..event.clone() };
+        vec![other, event.caused_by(origin.cloned())]
+    };
+    let tag = conversation.tag();
+    let receipt = |side: Side, upto: Place, at_ms: i64, kind: EventKind| {
+        let receipt = Receipt::new(conversation, &upto.id(&tag), at_ms);
+        Event::new(number, conversation.person(side.other()).clone(), kind, &receipt)
+    };
+    match intent {
+        Intent::New { origin, .. } => both(EventKind::MessageNew, origin.as_ref()),
+        Intent::Edit { .. } => both(EventKind::MessageUpdated, None),
+        Intent::Delete { .. } => both(EventKind::MessageDeleted, None),
+        Intent::Received { side, upto, at_ms } => {
+            vec![receipt(*side, *upto, *at_ms, EventKind::MessageDelivered)]
+        }
+        Intent::Read { side, upto, at_ms, unread, origin } => {
+            let data =
+                ConversationRead { conversation_id: conversation.id.to_string(), unread_count: *unread };
+            let reader = conversation.person(*side).clone();
+            let own =
+                Event::new(number, reader, EventKind::ConversationRead, &data).caused_by(origin.clone());
+            vec![receipt(*side, *upto, *at_ms, EventKind::MessageRead), own]
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What runs on a thread: its connections to the datastore and its actors.
+//!
+//! Owns who asks whom: a domain's actor gets the ways to others narrowed to the messages it needs. Invariant: the asks
+//! have no cycle, so no two actors wait for each other.
+
+use std::time::Duration;
+
+use actix::Actor;
+use actix_web::web;
+use secrecy::SecretString;
+
+use crate::actor::{Gate, Mailbox};
+use crate::auth::SessionManager;
+use crate::auth::hasher::PasswordHasher;
+use crate::auth::tokens::Tokens;
+use crate::config::Config;
+use crate::conversation::Conversations;
+use crate::realtime::EventLog;
+use crate::redis::Redis;
+use crate::redis::connection::RedisTarget;
+use crate::shortener::Shortener;
+use crate::shortener::actor::OwnPlaces;
+use crate::users::PeopleKeeper;
+use crate::users::messages::{FetchParticipants, FetchPeople};
+
+/// What every thread's actors are made from.
+#[derive(Debug)]
+pub struct Blueprint {
+    /// The settings.
+    pub config: Config,
+    /// Where the datastore is.
+    pub redis: RedisTarget,
+    /// What tokens are signed with.
+    pub secret: SecretString,
+    /// The pool that hashes passwords.
+    pub hasher: Mailbox<PasswordHasher>,
+    /// What links must not lead to.
+    pub places: OwnPlaces,
+}
+
+impl Blueprint {
+    fn connect(&self) -> Redis {
+        match self.redis.connect() {
+            Ok(redis) => redis,
+            Err(error) => unreachable!("a lazy connection does not fail: {error}"),
+        }
+    }
+
+    fn gate(&self) -> Gate {
+        let actors = &self.config.actors;
+        Gate::new(actors.max_in_flight, Duration::from_millis(actors.timeout_ms))
+    }
+}
+
+/// What several domains' actors stand on, on one thread.
+struct Base {
+    redis: Redis,
+    /// For large answers, which must not stand in front of small ones.
+    bulk: Redis,
+    events: Mailbox<EventLog>,
+    people: Mailbox<PeopleKeeper>,
+}
+
+impl Base {
+    fn start(blueprint: &Blueprint) -> Self {
+        let (redis, bulk) = (blueprint.connect(), blueprint.connect());
+        Self {
+            events: Mailbox::new(
+                EventLog::new(redis.clone(), &blueprint.config.realtime).start(),
+                blueprint.gate(),
+            ),
+            people: Mailbox::new(PeopleKeeper::new(redis.clone()).start(), blueprint.gate()),
+            redis,
+            bulk,
+        }
+    }
+
+    fn conversations(&self, blueprint: &Blueprint) -> Conversations {
+        Conversations::new(
+            self.redis.clone(),
+            self.bulk.clone(),
+            self.people.narrow(),
+            self.events.narrow(),
+            &blueprint.config.conversation,
+        )
+    }
+}
+
+/// An HTTP worker's own.
+#[derive(Debug)]
+pub struct Worker {
+    redis: Redis,
+    people: Mailbox<PeopleKeeper>,
+    sessions: Mailbox<SessionManager>,
+    conversations: Mailbox<Conversations>,
+    links: Mailbox<Shortener>,
+}
+
+impl Worker {
+    /// Starts the actors on the current thread.
+    pub fn start(blueprint: &Blueprint) -> Self {
+        let Blueprint { config, secret, hasher, places, .. } = blueprint;
+        let base = Base::start(blueprint);
+        let tokens = Tokens::new(secret, &config.auth);
+        let sessions = SessionManager::new(
+            base.redis.clone(),
+            tokens,
+            hasher.narrow(),
+            hasher.narrow(),
+            base.people.narrow(),
+            &config.auth,
+        );
+        let links = Shortener::new(
+            base.redis.clone(),
+            base.bulk.clone(),
+            places.clone(),
+            hasher.narrow(),
+            hasher.narrow(),
+            &config.shortener,
+        );
+        Self {
+            sessions: Mailbox::new(sessions.start(), blueprint.gate()),
+            links: Mailbox::new(links.start(), blueprint.gate()),
+            conversations: Mailbox::new(base.conversations(blueprint).start(), blueprint.gate()),
+            people: base.people,
+            redis: base.redis,
+        }
+    }
+
+    /// Hands the handlers their ways to the actors.
+    pub fn register(self, services: &mut web::ServiceConfig) {
+        services
+            .app_data(web::Data::new(self.redis))
+            .app_data(web::Data::new(self.people.narrow::<FetchPeople>()))
+            .app_data(web::Data::new(self.people.narrow::<FetchParticipants>()))
+            .app_data(web::Data::new(self.sessions))
+            .app_data(web::Data::new(self.conversations))
+            .app_data(web::Data::new(self.links));
+    }
+}
+
+/// What one thread per node does beside all requests: it looks after what crashed nodes left.
+#[derive(Debug)]
+pub struct Background {
+    _conversations: actix::Addr<Conversations>,
+}
+
+impl Background {
+    /// Starts the actors on the current thread; they end when this is dropped.
+    pub fn start(blueprint: &Blueprint) -> Self {
+        let base = Base::start(blueprint);
+        Self { _conversations: base.conversations(blueprint).sweeping().start() }
+    }
+}
