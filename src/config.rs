@@ -19,6 +19,13 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Fewest bytes of `auth.jwt_secret`: the output size of HS256's hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
+/// Shortest heartbeat: below it the network's own delays would count as deaths.
+const MIN_HEARTBEAT_MS: u64 = 1000;
+/// Shortest time between two sweeps through presence.
+const MIN_SWEEP_MS: u64 = 100;
+/// Shortest `presence.http_ttl_secs`: a use over HTTP is noted once a minute.
+const MIN_HTTP_TTL_SECS: u64 = 120;
+
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -60,6 +67,8 @@ pub struct Config {
     pub actors: ActorConfig,
     /// Accounts, passwords, tokens.
     pub auth: AuthConfig,
+    /// Who is here.
+    pub presence: PresenceConfig,
     /// Sockets and logs of events.
     pub realtime: RealtimeConfig,
     /// Direct messages.
@@ -245,13 +254,34 @@ pub struct ConversationConfig {
     pub client_id_ttl_hours: u32,
 }
 
+/// `[presence]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PresenceConfig {
+    /// Seconds that a user without a socket counts as here after a sign of life over HTTP.
+    pub http_ttl_secs: u64,
+}
+
 /// `[realtime]`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RealtimeConfig {
+    /// Milliseconds from one sign of life of a socket to the next.
+    pub heartbeat_ms: u64,
     /// Newest events kept per user for who comes back.
     pub log_events: u32,
     /// Hours that they are kept after the last socket.
     pub log_ttl_hours: u32,
+}
+
+impl RealtimeConfig {
+    /// How long a socket counts as live without a sign: with the time until a sweep notices, within two heartbeats.
+    pub fn socket_ttl_ms(&self) -> u64 {
+        self.heartbeat_ms * 9 / 5
+    }
+
+    /// How often one looks for users whose sockets have run out.
+    pub fn sweep_interval_ms(&self) -> u64 {
+        (self.heartbeat_ms / 10).max(MIN_SWEEP_MS)
+    }
 }
 
 /// One rate limit.
@@ -369,6 +399,12 @@ impl Config {
         }
         if self.redis.key_prefix.contains(['{', '}']) {
             return refuse("redis.key_prefix", "must not contain braces: they mark the hash tag");
+        }
+        if self.presence.http_ttl_secs < MIN_HTTP_TTL_SECS {
+            return refuse("presence.http_ttl_secs", "must be 120 or more: use is noted once a minute");
+        }
+        if self.realtime.heartbeat_ms < MIN_HEARTBEAT_MS {
+            return refuse("realtime.heartbeat_ms", "must be 1000 or more");
         }
         if !(4..=32).contains(&self.shortener.code_length) {
             return refuse("shortener.code_length", "must be from 4 to 32");

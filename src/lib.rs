@@ -5,7 +5,8 @@
 //!
 //! - [`app`] puts everything together and runs it, [`worker`] what is on each thread; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
 //! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`] and [`outbox`] are shared plumbing and know no domain.
-//! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`shortener`] (links and clicks).
+//! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`presence`] (who is
+//!   here), [`realtime`] (what their devices hear of), [`shortener`] (links and clicks).
 //! - [`openapi`] describes all routes.
 //!
 //! A domain folder has the same files everywhere: `mod.rs` says what it owns, `model.rs` parses, `messages.rs`
@@ -21,6 +22,7 @@ pub mod data_dir;
 pub mod http;
 pub mod openapi;
 pub mod outbox;
+pub mod presence;
 pub mod realtime;
 pub mod redis;
 pub mod shortener;

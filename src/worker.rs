@@ -5,16 +5,18 @@
 
 use std::time::Duration;
 
-use actix::Actor;
+use actix::{Actor, Message};
+use actix_web::rt::task::JoinHandle;
 use actix_web::web;
 use secrecy::SecretString;
 
-use crate::actor::{Gate, Mailbox};
+use crate::actor::{Ask, AskError, Gate, Mailbox};
 use crate::auth::SessionManager;
 use crate::auth::hasher::PasswordHasher;
 use crate::auth::tokens::Tokens;
 use crate::config::Config;
 use crate::conversation::Conversations;
+use crate::presence::PresenceKeeper;
 use crate::realtime::EventLog;
 use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;
@@ -22,6 +24,7 @@ use crate::shortener::Shortener;
 use crate::shortener::actor::OwnPlaces;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople};
+use crate::{conversation, presence};
 
 /// What every thread's actors are made from.
 #[derive(Debug)]
@@ -139,16 +142,66 @@ impl Worker {
     }
 }
 
-/// What one thread per node does beside all requests: it looks after what crashed nodes left.
+/// How often a node looks after what others left undone.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// What a node does unasked, on the main thread, until this is dropped.
 #[derive(Debug)]
 pub struct Background {
-    _conversations: actix::Addr<Conversations>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Background {
-    /// Starts the actors on the current thread; they end when this is dropped.
+    /// Starts the actors on the current thread.
     pub fn start(blueprint: &Blueprint) -> Self {
+        let config = &blueprint.config;
         let base = Base::start(blueprint);
-        Self { _conversations: base.conversations(blueprint).sweeping().start() }
+        let presence = PresenceKeeper::new(base.redis.clone(), &config.presence, &config.realtime).start();
+        let presence = Mailbox::new(presence, blueprint.gate());
+        let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
+        let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
+        Self {
+            tasks: vec![
+                repeat("presence is not swept", presence.narrow(), || presence::messages::Sweep, beat),
+                repeat(
+                    "conversations are not swept",
+                    conversations.narrow(),
+                    || conversation::messages::Sweep,
+                    SWEEP_EVERY,
+                ),
+            ],
+        }
     }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Asks again and again; says so when it stops to work, not every time that it does not.
+fn repeat<M, E>(
+    failure: &'static str,
+    ask: Ask<M>,
+    message: impl Fn() -> M + 'static,
+    every: Duration,
+) -> JoinHandle<()>
+where
+    M: Message<Result = Result<(), E>> + Send + 'static,
+    E: From<AskError> + std::error::Error + Send + 'static,
+{
+    actix::spawn(async move {
+        let mut worked = true;
+        loop {
+            actix::clock::sleep(every).await;
+            let outcome = ask.ask(message()).await;
+            if let (Err(error), true) = (&outcome, worked) {
+                tracing::warn!(%error, failure);
+            }
+            worked = outcome.is_ok();
+        }
+    })
 }

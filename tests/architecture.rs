@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const DOMAINS: [&str; 5] = ["auth", "users", "conversation", "realtime", "shortener"];
+const DOMAINS: [&str; 6] = ["auth", "users", "presence", "conversation", "realtime", "shortener"];
 const SHARED: [&str; 5] = ["http", "actor", "redis", "outbox", "values"];
 
 /// A file of `src/` with its imports, tests left out.

@@ -6,9 +6,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context};
+use actix::{Actor, Context};
 use chrono::Utc;
 use futures_util::future::{try_join, try_join_all};
 use quick_cache::unsync::Cache;
@@ -17,7 +16,7 @@ use super::error::ConversationError;
 use super::messages::{
     Acknowledge, ConversationPage, DeleteMessage, Deleted, EditMessage, FetchAttachment, FetchMessages,
     ListBlocks, ListConversations, ListPlace, MarkRead, Marked, MaySend, MessagePage, SendMessage, Sent,
-    SetBlock, Shown, Type, Upto,
+    SetBlock, Shown, Sweep, Type, Upto,
 };
 use super::model::{
     Attachment, Content, Conversation, ConversationId, Intent, Message, MessageId, MessageType, Place, Side,
@@ -42,14 +41,11 @@ const KNOWN: usize = 65_536;
 const FRESH: usize = 4_096;
 /// Tries of a change that finds its lease too old, or a tag taken.
 const TRIES: usize = 3;
-/// How often one of a node's actors looks after what others left.
-const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// Owns conversations.
 #[derive(Debug)]
 pub struct Conversations {
     keeper: Rc<Keeper>,
-    sweeps: bool,
 }
 
 struct Keeper {
@@ -89,31 +85,12 @@ impl Conversations {
             tags: RefCell::new(Cache::new(KNOWN)),
             fresh: RefCell::new(Cache::new(FRESH)),
         };
-        Self { keeper: Rc::new(keeper), sweeps: false }
-    }
-
-    /// The same, and looks after what crashed nodes left.
-    pub fn sweeping(self) -> Self {
-        Self { sweeps: true, ..self }
+        Self { keeper: Rc::new(keeper) }
     }
 }
 
 impl Actor for Conversations {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        if self.sweeps {
-            let keeper = self.keeper.clone();
-            context.spawn(actix::fut::wrap_future(async move {
-                loop {
-                    actix::clock::sleep(SWEEP_EVERY).await;
-                    if let Err(error) = keeper.outbox.sweep(&keeper).await {
-                        tracing::debug!(%error, "conversations are not swept");
-                    }
-                }
-            }));
-        }
-    }
 }
 
 crate::delegate!(Conversations, keeper {
@@ -129,6 +106,7 @@ crate::delegate!(Conversations, keeper {
     SetBlock => set_block,
     ListBlocks => list_blocks,
     Type => tell_typing,
+    Sweep => sweep,
 });
 
 /// The people of a conversation in their order.
@@ -423,6 +401,10 @@ impl Keeper {
         let data = serde_json::json!({ "userId": from.as_str(), "conversationId": conversation.id.as_str(), "typing": typing });
         self.store.tell_typing(&tag, side, &to, &format!("push\n{}", encode("typing", &data))).await?;
         Ok(())
+    }
+
+    async fn sweep(self: &Rc<Self>, _: Sweep) -> Result<(), ConversationError> {
+        self.outbox.sweep(self).await
     }
 
     /// The conversation of two people, made if there is none. Its id is claimed for the pair after it is written and

@@ -231,3 +231,8 @@ pub struct Type {
     /// Whether typing has begun or ended.
     pub typing: bool,
 }
+
+/// Carry what crashed nodes left.
+#[derive(Debug, ActixMessage)]
+#[rtype(result = "Result<(), ConversationError>")]
+pub struct Sweep;

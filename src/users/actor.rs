@@ -6,8 +6,9 @@ use actix::{Actor, Context};
 
 use super::error::UsersError;
 use super::messages::{FetchParticipants, FetchPeople, People, Welcome};
-use super::model::{OnlineStatus, Participant, UserId};
+use super::model::{Participant, UserId};
 use super::store::PeopleStore;
+use crate::presence::model::OnlineStatus;
 use crate::redis::Redis;
 
 /// Owns profiles.

@@ -7,6 +7,7 @@ use email_address::{EmailAddress, Options};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::presence::model::OnlineStatus;
 use crate::values::time::iso_time;
 
 /// Longest e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
@@ -118,16 +119,6 @@ impl Author {
     pub fn gone(id: &UserId) -> Self {
         Self { id: id.to_string(), username: "deleted user".to_owned(), avatar: String::new() }
     }
-}
-
-/// Whether a user is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnlineStatus {
-    /// Has a live session.
-    Online,
-    /// Has none.
-    Offline,
 }
 
 /// A user as a participant of a conversation.

@@ -20,7 +20,8 @@ use crate::http::envelope::{SocialFailure, Surface};
 use crate::http::rate_limit::{Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody};
-use crate::users::model::{Email, OnlineStatus, User, Username};
+use crate::presence::model::OnlineStatus;
+use crate::users::model::{Email, User, Username};
 use crate::values::time::iso_time;
 
 type Manager = web::Data<Mailbox<SessionManager>>;

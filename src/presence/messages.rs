@@ -1,0 +1,91 @@
+//! What the presence keeper can be asked.
+//!
+//! A socket's own words must all go through one keeper, which passes them on in their order: a beat that came after the
+//! close would let the socket live on until it runs out.
+
+use std::collections::HashMap;
+
+use actix::Message;
+
+use super::error::PresenceError;
+use super::model::{OnlineStatus, Presence};
+use crate::users::model::UserId;
+
+/// A socket has opened.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct SocketOpened {
+    /// Whose.
+    pub user_id: UserId,
+    /// Unique among all sockets of all nodes.
+    pub socket: String,
+}
+
+/// Sockets live; due from each within a heartbeat. One that had run out meanwhile lives again.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct SocketsBeat {
+    /// Whose, and which.
+    pub sockets: Vec<(UserId, String)>,
+}
+
+/// A socket has closed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct SocketClosed {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which.
+    pub socket: String,
+}
+
+/// Set by hand how a user looks. It holds while the user is here.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Presence, PresenceError>")]
+pub struct SetStatus {
+    /// Whose.
+    pub user_id: UserId,
+    /// `Offline`: here unseen.
+    pub status: OnlineStatus,
+}
+
+/// A session was opened by a login.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct SignedIn {
+    /// Whose.
+    pub user_id: UserId,
+    /// When, in ms by the datastore's clock.
+    pub at_ms: i64,
+}
+
+/// The last session has ended, and with it all sockets.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct SignedOut {
+    /// Whose.
+    pub user_id: UserId,
+    /// When, in ms by the datastore's clock.
+    pub at_ms: i64,
+}
+
+/// A user has done something over HTTP: whoever is here by that stays.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct Touch {
+    /// Who.
+    pub user_id: UserId,
+}
+
+/// Look up how present people are, all in one round trip.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<HashMap<UserId, Presence>, PresenceError>")]
+pub struct FetchPresence {
+    /// Who. Each is in the answer, also who does not exist.
+    pub ids: Vec<UserId>,
+}
+
+/// Tell who has gone without a word.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct Sweep;
