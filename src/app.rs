@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, SyncArbiter};
+use actix::{Actor, Addr, SyncArbiter};
 use actix_http::HttpService;
 use actix_http::error::DispatchError;
 use actix_server::{Server, ServerHandle};
@@ -28,19 +28,21 @@ use crate::actor::{Gate, Mailbox};
 use crate::auth;
 use crate::auth::error::HashError;
 use crate::auth::hasher::PasswordHasher;
-use crate::auth::routes::links::AllowedOrigins;
 use crate::config::Config;
 use crate::conversation;
 use crate::conversation::routes::MessageRules;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::body::BodyLimits;
-use crate::http::client::TrustedProxies;
+use crate::http::client::{AllowedOrigins, TrustedProxies};
 use crate::http::connection::{Patience, PatientStream};
 use crate::http::health::MetricsAccess;
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
 use crate::openapi;
+use crate::realtime;
+use crate::realtime::hub::{GoAway, Hub};
+use crate::realtime::session::SocketRules;
 use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener;
@@ -102,6 +104,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         auth::routes::links::routes(),
         auth::routes::social::routes(),
         conversation::routes::routes(),
+        realtime::routes::routes(),
         shortener::routes::links::routes(),
         shortener::routes::redirect::routes(),
     ]
@@ -140,7 +143,8 @@ impl Application {
             hosts: Arc::new(OwnHosts::gather(&public_url, &config.server.own_hosts, address)),
         };
         let hasher = start_hasher(&config)?;
-        let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, places });
+        let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
+        let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, hub, places });
         let background = Background::start(&blueprint);
         let server = serve(blueprint, listener, &public_url, metrics)?;
         Ok(Self { server, address, public_url, embedded, _background: background, _data_dir: data_dir })
@@ -216,6 +220,7 @@ fn serve(
     metrics: PrometheusHandle,
 ) -> Result<Server, StartError> {
     let settings = blueprint.config.server.clone();
+    let blueprint_hub = blueprint.hub.clone();
     let patience = patience(&blueprint.config);
     let (head, idle) =
         (Duration::from_secs(settings.head_timeout_secs), Duration::from_secs(settings.keep_alive_secs));
@@ -233,6 +238,11 @@ fn serve(
     };
     let mut server = Server::build();
     let stopping = server.graceful_shutdown_signal();
+    let (hub, going) = (blueprint_hub, stopping.clone());
+    actix::spawn(async move {
+        going.notified().await;
+        hub.do_send(GoAway);
+    });
     server = server
         .workers(settings.worker_count())
         .max_concurrent_connections(settings.max_connections)
@@ -284,6 +294,7 @@ struct Shared {
     bodies: web::Data<BodyLimits>,
     limits: web::Data<RateLimits>,
     messages: web::Data<MessageRules>,
+    sockets: web::Data<SocketRules>,
 }
 
 impl Shared {
@@ -301,6 +312,7 @@ impl Shared {
             bodies: web::Data::new(BodyLimits { max_bytes: server.max_body_bytes, timeout }),
             limits: web::Data::new(RateLimits::new(&config.rate_limits)),
             messages: web::Data::new(MessageRules { max_bytes: config.conversation.max_message_bytes }),
+            sockets: web::Data::new(SocketRules::new(&config.realtime, &config.conversation)),
         }
     }
 
@@ -314,6 +326,7 @@ impl Shared {
             .app_data(self.bodies.clone())
             .app_data(self.limits.clone())
             .app_data(self.messages.clone())
+            .app_data(self.sockets.clone())
             .app_data(query_errors())
             .app_data(path_errors());
     }

@@ -266,6 +266,22 @@ pub struct PresenceConfig {
 pub struct RealtimeConfig {
     /// Milliseconds from one sign of life of a socket to the next.
     pub heartbeat_ms: u64,
+    /// Milliseconds that a connection with a token in its header has to ask for a resume before it is greeted.
+    pub resume_grace_ms: u64,
+    /// Seconds for the `auth` frame.
+    pub auth_timeout_secs: u64,
+    /// Bytes of a frame from a client.
+    pub max_frame_bytes: usize,
+    /// Frames per connection.
+    pub frames: Quota,
+    /// Bytes that may wait to be sent over one socket.
+    pub max_queue_bytes: usize,
+    /// Sockets of one user on one node.
+    pub max_sockets_per_user: usize,
+    /// People that a socket may watch.
+    pub max_watched: usize,
+    /// Bytes of missed events that are sent again.
+    pub max_resume_bytes: usize,
     /// Newest events kept per user for who comes back.
     pub log_events: u32,
     /// Hours that they are kept after the last socket.
@@ -316,6 +332,8 @@ pub struct RateLimitConfig {
     pub search: Quota,
     /// Messages by user.
     pub message: Quota,
+    /// Sockets opened.
+    pub socket: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -440,6 +458,7 @@ impl RateLimitConfig {
             ("rate_limits.refresh", self.refresh),
             ("rate_limits.search", self.search),
             ("rate_limits.message", self.message),
+            ("rate_limits.socket", self.socket),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];

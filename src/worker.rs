@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use actix::{Actor, Message};
+use actix::{Actor, Addr, Message};
 use actix_web::rt::task::JoinHandle;
 use actix_web::web;
 use secrecy::SecretString;
@@ -17,7 +17,8 @@ use crate::auth::tokens::Tokens;
 use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::presence::PresenceKeeper;
-use crate::realtime::EventLog;
+use crate::realtime::session::Ways;
+use crate::realtime::{EventLog, Hub};
 use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;
 use crate::shortener::Shortener;
@@ -37,6 +38,8 @@ pub struct Blueprint {
     pub secret: SecretString,
     /// The pool that hashes passwords.
     pub hasher: Mailbox<PasswordHasher>,
+    /// The node's ear.
+    pub hub: Addr<Hub>,
     /// What links must not lead to.
     pub places: OwnPlaces,
 }
@@ -62,17 +65,21 @@ struct Base {
     bulk: Redis,
     events: Mailbox<EventLog>,
     people: Mailbox<PeopleKeeper>,
+    presence: Mailbox<PresenceKeeper>,
 }
 
 impl Base {
     fn start(blueprint: &Blueprint) -> Self {
         let (redis, bulk) = (blueprint.connect(), blueprint.connect());
+        let config = &blueprint.config;
+        let presence = PresenceKeeper::new(redis.clone(), &config.presence, &config.realtime);
         Self {
             events: Mailbox::new(
                 EventLog::new(redis.clone(), &blueprint.config.realtime).start(),
                 blueprint.gate(),
             ),
             people: Mailbox::new(PeopleKeeper::new(redis.clone()).start(), blueprint.gate()),
+            presence: Mailbox::new(presence.start(), blueprint.gate()),
             redis,
             bulk,
         }
@@ -97,6 +104,7 @@ pub struct Worker {
     sessions: Mailbox<SessionManager>,
     conversations: Mailbox<Conversations>,
     links: Mailbox<Shortener>,
+    ways: Ways,
 }
 
 impl Worker {
@@ -121,10 +129,14 @@ impl Worker {
             hasher.narrow(),
             &config.shortener,
         );
+        let sessions = Mailbox::new(sessions.start(), blueprint.gate());
+        let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
+        let ways = ways(blueprint, &base, &sessions, &conversations);
         Self {
-            sessions: Mailbox::new(sessions.start(), blueprint.gate()),
+            sessions,
             links: Mailbox::new(links.start(), blueprint.gate()),
-            conversations: Mailbox::new(base.conversations(blueprint).start(), blueprint.gate()),
+            conversations,
+            ways,
             people: base.people,
             redis: base.redis,
         }
@@ -136,9 +148,36 @@ impl Worker {
             .app_data(web::Data::new(self.redis))
             .app_data(web::Data::new(self.people.narrow::<FetchPeople>()))
             .app_data(web::Data::new(self.people.narrow::<FetchParticipants>()))
+            .app_data(web::Data::new(self.ways))
             .app_data(web::Data::new(self.sessions))
             .app_data(web::Data::new(self.conversations))
             .app_data(web::Data::new(self.links));
+    }
+}
+
+/// A socket's ways to the actors of its thread.
+fn ways(
+    blueprint: &Blueprint,
+    base: &Base,
+    sessions: &Mailbox<SessionManager>,
+    conversations: &Mailbox<Conversations>,
+) -> Ways {
+    Ways {
+        hub: blueprint.hub.clone(),
+        open_log: base.events.narrow(),
+        authenticate: sessions.narrow(),
+        check_session: sessions.narrow(),
+        send: conversations.narrow(),
+        read: conversations.narrow(),
+        edit: conversations.narrow(),
+        delete: conversations.narrow(),
+        acknowledge: conversations.narrow(),
+        typing: conversations.narrow(),
+        opened: base.presence.narrow(),
+        beat: base.presence.narrow(),
+        closed: base.presence.narrow(),
+        set_status: base.presence.narrow(),
+        presence: base.presence.narrow(),
     }
 }
 
@@ -156,13 +195,11 @@ impl Background {
     pub fn start(blueprint: &Blueprint) -> Self {
         let config = &blueprint.config;
         let base = Base::start(blueprint);
-        let presence = PresenceKeeper::new(base.redis.clone(), &config.presence, &config.realtime).start();
-        let presence = Mailbox::new(presence, blueprint.gate());
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
         Self {
             tasks: vec![
-                repeat("presence is not swept", presence.narrow(), || presence::messages::Sweep, beat),
+                repeat("presence is not swept", base.presence.narrow(), || presence::messages::Sweep, beat),
                 repeat(
                     "conversations are not swept",
                     conversations.narrow(),

@@ -10,8 +10,8 @@ use actix::{Actor, Context};
 use super::error::AuthError;
 use super::keys;
 use super::messages::{
-    Authenticate, Caller, EndSessionOf, EndSessions, FetchAccount, HashPassword, Identity, ListSessions,
-    LogIn, LogOutEverywhere, Refresh, Register, SignedIn, VerifyPassword, Which,
+    Authenticate, Caller, CheckSession, EndSessionOf, EndSessions, FetchAccount, HashPassword, Identity,
+    ListSessions, LogIn, LogOutEverywhere, Refresh, Register, SignedIn, VerifyPassword, Which,
 };
 use super::model::{Account, Device, Password, Session, SessionId};
 use super::store::{AuthStore, Claim, Credentials, Liveness, Name, Opened, Rotation};
@@ -78,6 +78,7 @@ crate::delegate!(SessionManager, manager {
     LogOutEverywhere => log_out_everywhere,
     Refresh => refresh,
     Authenticate => authenticate,
+    CheckSession => check_session,
     EndSessions => end_sessions,
     EndSessionOf => end_session_of,
     ListSessions => list_sessions,
@@ -266,10 +267,15 @@ impl Manager {
 
     async fn authenticate(&self, message: Authenticate) -> Result<Caller, AuthError> {
         let (user_id, session_id) = self.tokens.read_access(&message.token)?;
-        match self.store.check_session(&user_id, &session_id).await? {
+        self.check_session(CheckSession { user_id: user_id.clone(), session_id: session_id.clone() }).await?;
+        Ok(Caller { user_id, session_id })
+    }
+
+    async fn check_session(&self, message: CheckSession) -> Result<(), AuthError> {
+        match self.store.check_session(&message.user_id, &message.session_id).await? {
             Liveness::NoAccount => Err(AuthError::AccountGone),
             Liveness::NoSession => Err(AuthError::InvalidToken),
-            Liveness::Alive => Ok(Caller { user_id, session_id }),
+            Liveness::Alive => Ok(()),
         }
     }
 

@@ -67,7 +67,7 @@ impl FromRequest for MaybeUser {
 }
 
 /// What stands in the `Authorization` header after `Bearer`; something of another scheme is not a token.
-pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+pub fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = client::header(request, "authorization")?;
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),

@@ -84,6 +84,16 @@ pub struct Authenticate {
     pub token: String,
 }
 
+/// Say whether a session lives; an error when it does not.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct CheckSession {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which.
+    pub session_id: SessionId,
+}
+
 /// Who is calling.
 #[derive(Debug, Clone)]
 pub struct Caller {

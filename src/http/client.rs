@@ -12,6 +12,17 @@ use ipnet::IpNet;
 /// Longest user agent that is kept, in characters.
 const MAX_USER_AGENT: usize = 256;
 
+/// Origins, the server's own among them, from which a browser may speak for its user.
+#[derive(Debug, Clone)]
+pub struct AllowedOrigins(pub Vec<String>);
+
+impl AllowedOrigins {
+    /// Whether `origin`, as the header has it, is one of them.
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    }
+}
+
 /// Proxies whose `X-Forwarded-For` is believed.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(pub Vec<IpNet>);

@@ -42,6 +42,8 @@ pub enum LimitedAction {
     Search,
     /// Sending and editing messages, by user.
     Message,
+    /// Opening a socket.
+    Socket,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -50,7 +52,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -60,6 +62,7 @@ impl LimitedAction {
         Self::Refresh,
         Self::Search,
         Self::Message,
+        Self::Socket,
         Self::Api,
         Self::User,
     ];
@@ -76,6 +79,7 @@ impl LimitedAction {
             Self::Refresh => "refresh",
             Self::Search => "search",
             Self::Message => "message",
+            Self::Socket => "socket",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -92,6 +96,7 @@ impl LimitedAction {
             Self::Refresh => "Too many token refreshes from this address, slow down",
             Self::Search => "Too many searches, slow down",
             Self::Message => "Too many messages, slow down",
+            Self::Socket => "Too many sockets opened from this address, slow down",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -107,6 +112,7 @@ impl LimitedAction {
             Self::Refresh => config.refresh,
             Self::Search => config.search,
             Self::Message => config.message,
+            Self::Socket => config.socket,
             Self::Api => config.api,
             Self::User => config.user,
         }

@@ -6,7 +6,7 @@ use actix::{Actor, Context};
 use futures_util::future::try_join_all;
 
 use super::error::RealtimeError;
-use super::messages::Deliver;
+use super::messages::{Deliver, LogOpened, OpenLog};
 use super::model::Event;
 use super::store::LogStore;
 use crate::config::RealtimeConfig;
@@ -37,6 +37,7 @@ impl Actor for EventLog {
 
 crate::delegate!(EventLog, log {
     Deliver => deliver,
+    OpenLog => open,
 });
 
 impl Log {
@@ -52,5 +53,9 @@ impl Log {
         let deliveries = per_user.iter().map(|(to, events)| self.store.deliver(to, &message.source, events));
         try_join_all(deliveries).await?;
         Ok(())
+    }
+
+    async fn open(&self, message: OpenLog) -> Result<LogOpened, RealtimeError> {
+        Ok(self.store.open(&message.user, message.resume.as_ref()).await?)
     }
 }

@@ -3,7 +3,8 @@
 use actix::Message;
 
 use super::error::RealtimeError;
-use super::model::Event;
+use super::model::{Event, Missed, Resume};
+use crate::users::model::UserId;
 
 /// Append events to the logs of those whom they are for, and push them. Repeating it is harmless as long as the intents
 /// of a source come in their order, from the oldest that is not settled.
@@ -14,4 +15,25 @@ pub struct Deliver {
     pub source: String,
     /// In the order of their intents.
     pub events: Vec<Event>,
+}
+
+/// Say where a user's log stands, and what a device missed; from now on the user has a log.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<LogOpened, RealtimeError>")]
+pub struct OpenLog {
+    /// Whose.
+    pub user: UserId,
+    /// Where the device was.
+    pub resume: Option<Resume>,
+}
+
+/// Where a log stands.
+#[derive(Debug)]
+pub struct LogOpened {
+    /// Which log; another one when the old was lost or forgotten.
+    pub epoch: String,
+    /// Its newest event.
+    pub seq: u64,
+    /// All that the device missed, in order; nothing when it was away for too long, or did not say.
+    pub missed: Option<Vec<Missed>>,
 }

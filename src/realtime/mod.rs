@@ -1,12 +1,24 @@
 //! The realtime surface: each user's log of events, and the sockets that read it.
 //!
-//! Invariant: the events of a user are numbered without gaps, and each cause gives one event, whoever repeats it.
+//! - [`messages`] and [`actor`]: the log of each user's events, which other domains deliver to.
+//! - [`hub`]: what this node hears for all of its sockets; `outbound`: what waits for each of them.
+//! - [`session`]: one socket; `protocol`: its frames. The only user of actix-web-actors is [`session`].
+//!
+//! Invariants: the events of a user are numbered without gaps, and each cause gives one event, whoever repeats it. A
+//! socket that was told `resumed` gets every event after the one it named, in order, once; one that cannot be given all
+//! of them is told so, or closed.
 
 pub mod actor;
 pub mod error;
+pub mod hub;
 mod keys;
 pub mod messages;
 pub mod model;
+mod outbound;
+mod protocol;
+pub mod routes;
+pub mod session;
 mod store;
 
 pub use actor::EventLog;
+pub use hub::Hub;

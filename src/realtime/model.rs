@@ -1,8 +1,10 @@
 //! Events, and which socket caused one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::presence::model::{OnlineStatus, Presence};
 use crate::users::model::UserId;
+use crate::values::time::iso_time;
 
 /// What happened, by its name on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,5 +102,46 @@ impl Event {
     /// The same event, which `origin` knows already.
     pub fn caused_by(self, origin: Option<Origin>) -> Self {
         Self { origin, ..self }
+    }
+}
+
+/// Where a device was in its user's log.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Resume {
+    /// Of which log.
+    pub epoch: String,
+    /// The last event that it has.
+    pub seq: u64,
+}
+
+/// An event that a device missed.
+#[derive(Debug, Clone)]
+pub struct Missed {
+    /// Who caused it, as [`Origin::to_text`] writes it.
+    pub origin: String,
+    /// Its frame.
+    pub frame: String,
+}
+
+/// The state of somebody whom a socket watches.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Watched {
+    /// Who.
+    pub user_id: String,
+    /// How.
+    pub status: OnlineStatus,
+    /// ISO-8601, or null for who has never been here.
+    pub last_seen: Option<String>,
+}
+
+impl Watched {
+    /// `presence` of `user`.
+    pub fn new(user: &UserId, presence: Presence) -> Self {
+        Self {
+            user_id: user.to_string(),
+            status: presence.status,
+            last_seen: presence.last_seen_ms.map(iso_time),
+        }
     }
 }

@@ -1,23 +1,37 @@
 //! The event log's only way to the datastore: one function per script.
 
+use redis::Value;
+
 use super::keys;
-use super::model::{Event, Origin};
+use super::messages::LogOpened;
+use super::model::{Event, Missed, Origin, Resume};
 use crate::config::RealtimeConfig;
 use crate::redis::{Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::UserId;
 
 static DELIVER: Script = script!("realtime/deliver", 3);
+static OPEN: Script = script!("realtime/open", 3);
+
+const HOUR_MS: u64 = 3_600_000;
+const EPOCH_CHARS: usize = 12;
 
 #[derive(Debug, Clone)]
 pub(super) struct LogStore {
     redis: Redis,
     log_events: u32,
+    log_ttl_ms: u64,
+    resume_bytes: usize,
 }
 
 impl LogStore {
     pub(super) fn new(redis: Redis, config: &RealtimeConfig) -> Self {
-        Self { redis, log_events: config.log_events }
+        Self {
+            redis,
+            log_events: config.log_events,
+            log_ttl_ms: u64::from(config.log_ttl_hours) * HOUR_MS,
+            resume_bytes: config.max_resume_bytes,
+        }
     }
 
     pub(super) async fn deliver(
@@ -32,7 +46,7 @@ impl LogStore {
         let mut call = DELIVER
             .keys([&position, &log, &carried])
             .arg(source)
-            .arg(space.channel("user", to.as_str()))
+            .arg(keys::events_channel(space, to))
             .arg(self.log_events);
         for event in events {
             let origin = event.origin.as_ref().map(Origin::to_text).unwrap_or_default();
@@ -40,5 +54,31 @@ impl LogStore {
         }
         let _applied: i64 = call.run(&self.redis).await?;
         Ok(())
+    }
+
+    pub(super) async fn open(
+        &self,
+        user: &UserId,
+        resume: Option<&Resume>,
+    ) -> Result<LogOpened, RedisFailure> {
+        let space = self.redis.keyspace();
+        let (position, log, carried) =
+            (keys::position(space, user), keys::log(space, user), keys::carried(space, user));
+        let reply: Vec<Value> = OPEN
+            .keys([&position, &log, &carried])
+            .arg(nanoid::nanoid!(EPOCH_CHARS))
+            .arg(self.log_ttl_ms)
+            .arg(resume.map_or("", |resume| &resume.epoch))
+            .arg(resume.map_or(0, |resume| resume.seq))
+            .arg(self.log_events)
+            .arg(self.resume_bytes)
+            .run(&self.redis)
+            .await?;
+        let mut items = reply.into_iter();
+        let head: Vec<Value> = items.by_ref().take(3).collect();
+        let (epoch, seq, resumed): (String, u64, u8) = OPEN.read(Value::Array(head))?;
+        let missed: Vec<(String, String)> = OPEN.read(Value::Array(items.collect()))?;
+        let missed = missed.into_iter().map(|(origin, frame)| Missed { origin, frame }).collect();
+        Ok(LogOpened { epoch, seq, missed: (resumed == 1).then_some(missed) })
     }
 }

@@ -119,6 +119,16 @@ impl RedisTarget {
         Ok(Self { client, timeouts, keyspace: Keyspace::new(&config.key_prefix) })
     }
 
+    /// Opens a connection that only listens.
+    pub(super) async fn pubsub(&self) -> Result<redis::aio::PubSub, redis::RedisError> {
+        self.client.get_async_pubsub().await
+    }
+
+    /// The names of this installation's keys and channels.
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
     /// Opens a connection that belongs to the current thread's runtime and keeps itself alive there.
     /// Returns at once: the datastore need not be there yet.
     pub fn connect(&self) -> Result<Redis, redis::RedisError> {

@@ -12,6 +12,7 @@ mod auth_throttle;
 mod manners;
 mod messages;
 mod openapi;
+mod realtime;
 mod redirect;
 mod url;
 mod url_stats;

@@ -7,6 +7,7 @@ pub mod client;
 pub mod redis_server;
 pub mod schema;
 pub mod server;
+pub mod socket;
 
 pub use client::{Answer, Client};
 pub use server::TestServer;

@@ -19,6 +19,7 @@ use crate::auth::messages::{
     EndSessions, FetchAccount, Identity, ListSessions, LogIn, Refresh, Register, SignedIn, Which,
 };
 use crate::auth::model::{Device, Password, SessionId};
+use crate::http::client::AllowedOrigins;
 use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure, Surface};
 use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
@@ -31,10 +32,6 @@ const COOKIE_PATH: &str = "/api/v1/auth";
 
 type Manager = web::Data<Mailbox<SessionManager>>;
 type Answer = Result<HttpResponse, ApiError>;
-
-/// Origins, besides the server's own, that may refresh by cookie.
-#[derive(Debug, Clone)]
-pub struct AllowedOrigins(pub Vec<String>);
 
 /// The routes of this module.
 pub fn routes() -> Vec<Endpoint> {
@@ -308,8 +305,7 @@ fn is_web(request: &HttpRequest) -> bool {
 
 /// Whether the browser says that the request came from this site (Fetch Metadata), or from an allowed origin.
 fn is_same_site(request: &HttpRequest, origins: &AllowedOrigins) -> bool {
-    let by_origin = client::header(request, "origin")
-        .is_some_and(|origin| origins.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)));
+    let by_origin = client::header(request, "origin").is_some_and(|origin| origins.contains(origin));
     let by_metadata = client::header(request, "sec-fetch-site")
         .is_some_and(|site| matches!(site, "same-origin" | "same-site" | "none"));
     by_origin || by_metadata

@@ -1,0 +1,37 @@
+#!lua
+-- Says where a user's log stands, and what a device missed since it was last here. Makes the log if there is none.
+-- KEYS[1]  HASH    position: epoch, seq of the newest event
+-- KEYS[2]  STREAM  the log: id is the seq, `f` the frame, `o` the socket that caused it
+-- KEYS[3]  HASH    source -> highest intent applied
+-- ARGV[1]  epoch for a new log
+-- ARGV[2]  ms that the log lives
+-- ARGV[3]  epoch that the device knows; empty: it knows none. ARGV[4] seq that it knows
+-- ARGV[5]  events that may be missed; ARGV[6] bytes that they may have
+-- Returns {epoch, seq, 0}: nothing to resume · {epoch, seq, 1, origin, frame, origin, frame, ...}: all that was missed
+local position = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
+if not position[1] then
+  position = {ARGV[1], '0'}
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', '0')
+end
+for i = 1, 3 do
+  redis.call('PEXPIRE', KEYS[i], ARGV[2])
+end
+local seq, known = tonumber(position[2]), tonumber(ARGV[4])
+if ARGV[3] ~= position[1] or known > seq or seq - known > tonumber(ARGV[5]) then
+  return {position[1], seq, 0}
+end
+local missed = redis.call('XRANGE', KEYS[2], string.format('%.0f', known + 1), '+')
+if #missed ~= seq - known then
+  return {position[1], seq, 0}
+end
+local reply, bytes = {position[1], seq, 1}, 0
+for _, entry in ipairs(missed) do
+  local fields = entry[2]
+  bytes = bytes + #fields[2]
+  reply[#reply + 1] = fields[4]
+  reply[#reply + 1] = fields[2]
+end
+if bytes > tonumber(ARGV[6]) then
+  return {position[1], seq, 0}
+end
+return reply
