@@ -11,6 +11,8 @@
 
 #[path = "support/load.rs"]
 mod load;
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/servers.rs"]
 mod servers;
 #[path = "support/zipf.rs"]
