@@ -50,6 +50,7 @@ use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
 use crate::shortener::routes::shapes::PublicUrl;
 use crate::shortener::target::OwnHosts;
+use crate::users;
 use crate::worker::{Background, Blueprint, Worker};
 
 /// Connections that may wait to be accepted.
@@ -105,6 +106,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         auth::routes::social::routes(),
         conversation::routes::routes(),
         realtime::routes::routes(),
+        users::routes::routes(),
         shortener::routes::links::routes(),
         shortener::routes::redirect::routes(),
     ]

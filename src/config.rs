@@ -67,6 +67,8 @@ pub struct Config {
     pub actors: ActorConfig,
     /// Accounts, passwords, tokens.
     pub auth: AuthConfig,
+    /// The list of all people.
+    pub directory: DirectoryConfig,
     /// Who is here.
     pub presence: PresenceConfig,
     /// Sockets and logs of events.
@@ -252,6 +254,23 @@ pub struct ConversationConfig {
     pub max_blocks: u32,
     /// Hours during which a send with the same client id is the same send.
     pub client_id_ttl_hours: u32,
+}
+
+/// What is shown of other people's e-mail addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmailsShown {
+    /// All of it.
+    Full,
+    /// The first letter and the domain.
+    Masked,
+}
+
+/// `[directory]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DirectoryConfig {
+    /// Other people's addresses.
+    pub emails: EmailsShown,
 }
 
 /// `[presence]`.

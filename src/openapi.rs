@@ -19,7 +19,7 @@ use utoipa_swagger_ui::Config;
 use crate::http::ApiError;
 use crate::http::envelope::{LinksFailure, SocialFailure};
 use crate::http::router::{Endpoint, at};
-use crate::{auth, conversation, http, realtime, shortener};
+use crate::{auth, conversation, http, realtime, shortener, users};
 
 const PATH: &str = "/openapi.json";
 /// Bytes of a large body that wait for one reader.
@@ -45,6 +45,7 @@ const SLICE: usize = 16 * 1024;
         conversation::routes::mark_read, conversation::routes::edit, conversation::routes::delete,
         conversation::routes::block, conversation::routes::unblock, conversation::routes::blocks,
         realtime::routes::upgrade,
+        users::routes::list, users::routes::fetch, users::routes::update, users::routes::set_status,
         shortener::routes::links::shorten, shortener::routes::links::list, shortener::routes::links::visit,
         shortener::routes::links::unlock, shortener::routes::links::fetch, shortener::routes::links::stats,
         shortener::routes::links::update, shortener::routes::links::delete,

@@ -11,12 +11,14 @@ use actix_web::web;
 use secrecy::SecretString;
 
 use crate::actor::{Ask, AskError, Gate, Mailbox};
-use crate::auth::SessionManager;
 use crate::auth::hasher::PasswordHasher;
+use crate::auth::messages::ChangeUsername;
 use crate::auth::tokens::Tokens;
+use crate::auth::{Asks, SessionManager};
 use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::presence::PresenceKeeper;
+use crate::presence::messages::SetStatus;
 use crate::realtime::session::Ways;
 use crate::realtime::{EventLog, Hub};
 use crate::redis::Redis;
@@ -24,7 +26,7 @@ use crate::redis::connection::RedisTarget;
 use crate::shortener::Shortener;
 use crate::shortener::actor::OwnPlaces;
 use crate::users::PeopleKeeper;
-use crate::users::messages::{FetchParticipants, FetchPeople};
+use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
 use crate::{conversation, presence};
 
 /// What every thread's actors are made from.
@@ -73,16 +75,34 @@ impl Base {
         let (redis, bulk) = (blueprint.connect(), blueprint.connect());
         let config = &blueprint.config;
         let presence = PresenceKeeper::new(redis.clone(), &config.presence, &config.realtime);
+        let presence = Mailbox::new(presence.start(), blueprint.gate());
+        let people = PeopleKeeper::new(redis.clone(), presence.narrow(), &config.directory);
         Self {
             events: Mailbox::new(
                 EventLog::new(redis.clone(), &blueprint.config.realtime).start(),
                 blueprint.gate(),
             ),
-            people: Mailbox::new(PeopleKeeper::new(redis.clone()).start(), blueprint.gate()),
-            presence: Mailbox::new(presence.start(), blueprint.gate()),
+            people: Mailbox::new(people.start(), blueprint.gate()),
+            presence,
             redis,
             bulk,
         }
+    }
+
+    fn sessions(&self, blueprint: &Blueprint) -> SessionManager {
+        let Blueprint { config, secret, hasher, .. } = blueprint;
+        let asks = Asks {
+            hash: hasher.narrow(),
+            verify: hasher.narrow(),
+            welcome: self.people.narrow(),
+            names: self.people.narrow(),
+            begin_rename: self.people.narrow(),
+            finish_rename: self.people.narrow(),
+            signed_in: self.presence.narrow(),
+            signed_out: self.presence.narrow(),
+            touch: self.presence.narrow(),
+        };
+        SessionManager::new(self.redis.clone(), Tokens::new(secret, &config.auth), asks, &config.auth)
     }
 
     fn conversations(&self, blueprint: &Blueprint) -> Conversations {
@@ -100,6 +120,7 @@ impl Base {
 #[derive(Debug)]
 pub struct Worker {
     redis: Redis,
+    presence: Mailbox<PresenceKeeper>,
     people: Mailbox<PeopleKeeper>,
     sessions: Mailbox<SessionManager>,
     conversations: Mailbox<Conversations>,
@@ -110,17 +131,8 @@ pub struct Worker {
 impl Worker {
     /// Starts the actors on the current thread.
     pub fn start(blueprint: &Blueprint) -> Self {
-        let Blueprint { config, secret, hasher, places, .. } = blueprint;
+        let Blueprint { config, hasher, places, .. } = blueprint;
         let base = Base::start(blueprint);
-        let tokens = Tokens::new(secret, &config.auth);
-        let sessions = SessionManager::new(
-            base.redis.clone(),
-            tokens,
-            hasher.narrow(),
-            hasher.narrow(),
-            base.people.narrow(),
-            &config.auth,
-        );
         let links = Shortener::new(
             base.redis.clone(),
             base.bulk.clone(),
@@ -129,7 +141,7 @@ impl Worker {
             hasher.narrow(),
             &config.shortener,
         );
-        let sessions = Mailbox::new(sessions.start(), blueprint.gate());
+        let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
         let ways = ways(blueprint, &base, &sessions, &conversations);
         Self {
@@ -138,6 +150,7 @@ impl Worker {
             conversations,
             ways,
             people: base.people,
+            presence: base.presence,
             redis: base.redis,
         }
     }
@@ -146,9 +159,13 @@ impl Worker {
     pub fn register(self, services: &mut web::ServiceConfig) {
         services
             .app_data(web::Data::new(self.redis))
+            .app_data(web::Data::new(self.presence.narrow::<SetStatus>()))
             .app_data(web::Data::new(self.people.narrow::<FetchPeople>()))
             .app_data(web::Data::new(self.people.narrow::<FetchParticipants>()))
             .app_data(web::Data::new(self.ways))
+            .app_data(web::Data::new(self.people.narrow::<FetchUser>()))
+            .app_data(web::Data::new(self.people))
+            .app_data(web::Data::new(self.sessions.narrow::<ChangeUsername>()))
             .app_data(web::Data::new(self.sessions))
             .app_data(web::Data::new(self.conversations))
             .app_data(web::Data::new(self.links));

@@ -8,7 +8,6 @@
 -- ARGV[4]  user agent
 -- ARGV[5]  ms that the session lives unused
 -- ARGV[6]  sessions allowed
--- ARGV[7]  '1': a login, which makes the user online; '0': a registration
 -- Returns {0}: no such account · {1, issued, expires}: opened, times of the refresh token in ms
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
@@ -35,9 +34,5 @@ redis.call('HSET', KEYS[2], ARGV[1], cjson.encode({
 }))
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PERSIST', KEYS[1])
-local stamp = string.format('%.0f', now)
-redis.call('HSET', KEYS[1], 'login', stamp)
-if ARGV[7] == '1' then
-  redis.call('HSET', KEYS[1], 'online', '1', 'seen', stamp)
-end
+redis.call('HSET', KEYS[1], 'login', string.format('%.0f', now))
 return {1, now, expires}

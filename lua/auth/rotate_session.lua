@@ -9,7 +9,8 @@
 -- ARGV[4]  ms of grace
 -- ARGV[5]  ms that the session lives unused
 -- Returns {0}: no such account · {1}: no such session · {2, gen, jti, issued, expires}: rotated ·
---   {3, gen, jti, issued, expires}: the token that is current already · {4}: reuse, the session has ended
+--   {3, gen, jti, issued, expires}: the token that is current already · {4, left, now}: reuse, the session has ended,
+--   how many others live on, and when this was, in ms since 1970
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
 end
@@ -30,10 +31,11 @@ if presented == session.gen - 1 and now - session.rot <= tonumber(ARGV[4]) then
 end
 if presented ~= session.gen then
   redis.call('HDEL', KEYS[2], ARGV[1])
-  if redis.call('HLEN', KEYS[2]) == 0 then
-    redis.call('HSET', KEYS[1], 'online', '0', 'seen', string.format('%.0f', now))
+  local left = 0
+  for _, other in ipairs(redis.call('HVALS', KEYS[2])) do
+    left = left + (cjson.decode(other).exp > now and 1 or 0)
   end
-  return {4}
+  return {4, left, now}
 end
 session.gen = session.gen + 1
 session.jti = ARGV[3]

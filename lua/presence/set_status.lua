@@ -9,22 +9,23 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local stamp = string.format('%.0f', now)
+local wanted = ARGV[1]
 local status, ends, seen = unpack(redis.call('HMGET', KEYS[1], 'status', 'until', 'seen'))
 local before = tonumber(ends or '0') > now and (status or 'online') or 'offline'
 if redis.call('ZCOUNT', KEYS[2], '(' .. stamp, '+inf') == 0 then
   redis.call('HSET', KEYS[1], 'until', string.format('%.0f', now + tonumber(ARGV[2])))
 end
-if ARGV[1] == 'online' then
+if wanted == 'online' then
   redis.call('HDEL', KEYS[1], 'status')
 else
-  redis.call('HSET', KEYS[1], 'status', ARGV[1])
+  redis.call('HSET', KEYS[1], 'status', wanted)
 end
-if before == 'offline' and ARGV[1] == 'offline' then
+if before == 'offline' and wanted == 'offline' then
   return {0, tonumber(seen or '0')}
 end
 redis.call('HSET', KEYS[1], 'seen', stamp)
-if before == ARGV[1] then
+if before == wanted then
   return {0, now}
 end
-redis.call('PUBLISH', ARGV[3], ARGV[1] .. ' ' .. stamp)
+redis.call('PUBLISH', ARGV[3], wanted .. ' ' .. stamp)
 return {1, now}

@@ -3,28 +3,26 @@
 //! Each message is handled in a future of its own; what must be atomic is a script.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use actix::{Actor, Context};
+use futures_util::future::try_join;
 
 use super::error::AuthError;
 use super::keys;
 use super::messages::{
-    Authenticate, Caller, CheckSession, EndSessionOf, EndSessions, FetchAccount, HashPassword, Identity,
-    ListSessions, LogIn, LogOutEverywhere, Refresh, Register, SignedIn, VerifyPassword, Which,
+    Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, FetchAccount,
+    HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register, SignedIn,
+    VerifyPassword, Which,
 };
 use super::model::{Account, Device, Password, Session, SessionId};
-use super::store::{AuthStore, Claim, Credentials, Liveness, Name, Opened, Rotation};
+use super::store::{AuthStore, Credentials, Ended, Liveness, Name, Opened, Rotation};
 use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
 use crate::config::{AuthConfig, GuessConfig};
+use crate::presence::messages::{SignedIn as LoggedIn, SignedOut, Touch};
 use crate::redis::{Key, Redis};
-use crate::users::messages::Welcome;
+use crate::users::messages::{BeginRename, FetchNames, FinishRename, Welcome};
 use crate::users::model::{Email, UserId, Username};
-
-/// How often, and how long in between, a name that another registration holds is looked at again.
-const CLAIM_TRIES: usize = 30;
-const CLAIM_PAUSE: Duration = Duration::from_millis(30);
 
 /// Owns accounts, sessions and tokens.
 #[derive(Debug)]
@@ -32,13 +30,34 @@ pub struct SessionManager {
     manager: Rc<Manager>,
 }
 
+/// The ways to others.
 #[derive(Debug)]
-struct Manager {
-    store: AuthStore,
+pub struct Asks {
+    /// To the pool that hashes passwords.
+    pub hash: Ask<HashPassword>,
+    /// To the same.
+    pub verify: Ask<VerifyPassword>,
+    /// To the people's actor.
+    pub welcome: Ask<Welcome>,
+    /// To the same.
+    pub names: Ask<FetchNames>,
+    /// To the same.
+    pub begin_rename: Ask<BeginRename>,
+    /// To the same.
+    pub finish_rename: Ask<FinishRename>,
+    /// To the presence keeper.
+    pub signed_in: Ask<LoggedIn>,
+    /// To the same.
+    pub signed_out: Ask<SignedOut>,
+    /// To the same.
+    pub touch: Ask<Touch>,
+}
+
+#[derive(Debug)]
+pub(super) struct Manager {
+    pub(super) store: AuthStore,
+    pub(super) asks: Asks,
     tokens: Tokens,
-    hash: Ask<HashPassword>,
-    verify: Ask<VerifyPassword>,
-    welcome: Ask<Welcome>,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
     refresh_ttl_secs: u64,
@@ -46,20 +65,11 @@ struct Manager {
 
 impl SessionManager {
     /// A session manager on this worker's connection.
-    pub fn new(
-        redis: Redis,
-        tokens: Tokens,
-        hash: Ask<HashPassword>,
-        verify: Ask<VerifyPassword>,
-        welcome: Ask<Welcome>,
-        config: &AuthConfig,
-    ) -> Self {
+    pub fn new(redis: Redis, tokens: Tokens, asks: Asks, config: &AuthConfig) -> Self {
         let manager = Manager {
             store: AuthStore::new(redis, config),
+            asks,
             tokens,
-            hash,
-            verify,
-            welcome,
             account_guesses: config.account_guesses,
             ip_guesses: config.ip_guesses,
             refresh_ttl_secs: config.refresh_ttl_secs,
@@ -83,6 +93,7 @@ crate::delegate!(SessionManager, manager {
     EndSessionOf => end_session_of,
     ListSessions => list_sessions,
     FetchAccount => fetch_account,
+    ChangeUsername => change_username,
 });
 
 impl Manager {
@@ -90,32 +101,38 @@ impl Manager {
     /// lapse by themselves unless the next step confirms them, so a crash in between leaves nothing behind.
     async fn register(&self, message: Register) -> Result<SignedIn, AuthError> {
         let Register { email, username, password, device } = message;
-        let password_hash = self.hash.ask(HashPassword { password, refuse_common: true }).await?;
+        let password_hash = self.asks.hash.ask(HashPassword { password, refuse_common: true }).await?;
         let id = UserId::generate(chrono::Utc::now());
         let username = username.unwrap_or_else(|| Username::of(&id));
-        if let Err(error) = self.found_account(&id, &email, &username, &password_hash).await {
-            // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client wait.
-            // Only here: once a session may have made the account permanent, its names are its own.
-            let store = self.store.clone();
-            actix::spawn(async move {
-                for name in [Name::Email(&email), Name::Username(&username)] {
-                    if let Err(error) = store.release_claim(name, id.as_str()).await {
-                        tracing::debug!(%error, "a claim is left to lapse");
+        match self.found_account(&id, &email, &username, &password_hash).await {
+            Ok(created_ms) => {
+                let welcome = welcome(&id, created_ms, email.as_str(), &username);
+                self.open_session(&id, &device, welcome, false).await
+            }
+            Err(error) => {
+                // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client
+                // wait. Only here: once a session may have made the account permanent, its names are its own.
+                let store = self.store.clone();
+                actix::spawn(async move {
+                    for name in [Name::Email(&email), Name::Username(&username)] {
+                        if let Err(error) = store.release_claim_of(name, &id).await {
+                            tracing::debug!(%error, "a claim is left to lapse");
+                        }
                     }
-                }
-            });
-            return Err(error);
+                });
+                Err(error)
+            }
         }
-        self.sign_in(&id, &device, false).await
     }
 
+    /// When the account was made, in ms.
     async fn found_account(
         &self,
         id: &UserId,
         email: &Email,
         username: &Username,
         password_hash: &str,
-    ) -> Result<(), AuthError> {
+    ) -> Result<i64, AuthError> {
         let names = [Name::Email(email), Name::Username(username)];
         if !self.claim(names[0], id).await? {
             return Err(AuthError::EmailTaken);
@@ -123,49 +140,28 @@ impl Manager {
         if !self.claim(names[1], id).await? {
             return Err(AuthError::UsernameTaken);
         }
-        if !self.store.create_account(id, email, username, password_hash).await? {
-            return Err(AuthError::Crypto(format!("the user id {id} was made twice")));
+        let created = self.store.create_account(id, email, username, password_hash).await?;
+        let created_ms =
+            created.ok_or_else(|| AuthError::Crypto(format!("the user id {id} was made twice")))?;
+        let (email, username) =
+            try_join(self.store.confirm_claim(names[0], id), self.store.confirm_claim(names[1], id)).await?;
+        if email.is_none() || username.is_none() {
+            return Err(AuthError::Lapsed);
         }
-        for name in names {
-            if !self.store.confirm_claim(name, id).await? {
-                return Err(AuthError::Lapsed);
-            }
-        }
-        Ok(())
-    }
-
-    /// False when somebody else has the name. A claim that is not confirmed yet is waited for: its account
-    /// is being made at this moment, or never will be. A confirmed one without an account is what a crash leaves.
-    async fn claim(&self, name: Name<'_>, id: &UserId) -> Result<bool, AuthError> {
-        for _ in 0..CLAIM_TRIES {
-            let Claim::Taken { holder, confirmed } = self.store.claim(name, id).await? else {
-                return Ok(true);
-            };
-            if !confirmed {
-                actix::clock::sleep(CLAIM_PAUSE).await;
-                continue;
-            }
-            let account = match UserId::parse(&holder) {
-                Some(holder) => self.store.credentials(&holder).await?,
-                None => None,
-            };
-            if account.is_some() {
-                return Ok(false);
-            }
-            self.store.release_claim(name, &holder).await?;
-        }
-        Err(AuthError::Lapsed)
+        Ok(created_ms)
     }
 
     async fn log_in(&self, message: LogIn) -> Result<SignedIn, AuthError> {
         let LogIn { identity, password, device } = message;
-        let id = self.prove(&identity, password, &device).await?;
-        self.sign_in(&id, &device, true).await
+        let (id, Credentials { account, first_username, .. }) =
+            self.prove(&identity, password, &device).await?;
+        let welcome = welcome(&id, account.created_ms, &account.email, &first_username);
+        self.open_session(&id, &device, welcome, true).await
     }
 
     async fn log_out_everywhere(&self, message: LogOutEverywhere) -> Result<(), AuthError> {
         let LogOutEverywhere { identity, password, device } = message;
-        let user_id = self.prove(&identity, password, &device).await?;
+        let (user_id, _) = self.prove(&identity, password, &device).await?;
         self.end_sessions(EndSessions { user_id, which: Which::All }).await
     }
 
@@ -175,7 +171,7 @@ impl Manager {
         identity: &Identity,
         password: Password,
         device: &Device,
-    ) -> Result<UserId, AuthError> {
+    ) -> Result<(UserId, Credentials), AuthError> {
         let ip = device.network;
         self.store.begin_guess_from(ip, self.ip_guesses).await?.pass().map_err(AuthError::Wait)?;
         let known = self.find(identity).await?;
@@ -187,12 +183,14 @@ impl Manager {
         }
 
         let hash = known.as_ref().and_then(|(_, credentials)| credentials.password_hash.clone());
-        let verdict = self.verify.ask(VerifyPassword { password, hash }).await;
+        let verdict = self.asks.verify.ask(VerifyPassword { password, hash }).await;
         match (verdict, known) {
-            (Ok(true), Some((id, _))) => {
-                self.forgive(&guess, ip).await?;
-                self.store.remember_address(&who, ip).await?;
-                Ok(id)
+            (Ok(true), Some(known)) => {
+                try_join(self.forgive(&guess, ip), async {
+                    Ok(self.store.remember_address(&who, ip).await?)
+                })
+                .await?;
+                Ok(known)
             }
             (Ok(_), _) => Err(AuthError::WrongCredentials),
             (Err(error), _) => {
@@ -203,63 +201,64 @@ impl Manager {
     }
 
     async fn forgive(&self, guess: &Key, ip: std::net::IpAddr) -> Result<(), AuthError> {
-        self.store.forgive_guess(guess).await?;
-        Ok(self.store.forgive_guess_from(ip).await?)
+        try_join(self.store.forgive_guess(guess), self.store.forgive_guess_from(ip)).await?;
+        Ok(())
     }
 
     async fn find(&self, identity: &Identity) -> Result<Option<(UserId, Credentials)>, AuthError> {
-        let holder = match identity {
-            Identity::Email(email) => self.store.holder(Name::Email(email)).await?,
-            Identity::Username(username) => self.store.holder(Name::Username(username)).await?,
+        let claim = match identity {
+            Identity::Email(email) => self.store.claim_on(Name::Email(email)).await?,
+            Identity::Username(username) => self.store.claim_on(Name::Username(username)).await?,
             Identity::Impossible(_) => None,
         };
-        let Some(id) = holder else { return Ok(None) };
+        let Some(id) = claim.and_then(|claim| claim.holder()) else { return Ok(None) };
         Ok(self.store.credentials(&id).await?.map(|credentials| (id, credentials)))
     }
 
-    async fn sign_in(&self, id: &UserId, device: &Device, login: bool) -> Result<SignedIn, AuthError> {
+    /// Not only the first session welcomes: whoever crashed between account and profile gets the profile with the next.
+    async fn open_session(
+        &self,
+        id: &UserId,
+        device: &Device,
+        welcome: Welcome,
+        login: bool,
+    ) -> Result<SignedIn, AuthError> {
         let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
-        match self.store.open_session(id, &session_id, &jti, device, login).await? {
-            Opened::NoAccount => Err(AuthError::AccountGone),
-            Opened::Opened { issued_ms, expires_ms } => {
-                let user_id = id.clone();
-                let token = RefreshToken { user_id, session_id, generation: 1, jti, issued_ms, expires_ms };
-                let signed_in = self.signed_in(token).await?;
-                self.welcome(id, &signed_in.account).await?;
-                Ok(signed_in)
+        let opened = self.store.open_session(id, &session_id, &jti, device).await?;
+        let Opened::Opened { issued_ms, expires_ms } = opened else { return Err(AuthError::AccountGone) };
+        let here = async {
+            if login {
+                let signed_in = LoggedIn { user_id: id.clone(), at_ms: issued_ms };
+                self.asks.signed_in.ask(signed_in).await?;
             }
-        }
-    }
-
-    /// Not only once: whoever crashed between account and profile gets the profile with the next login.
-    async fn welcome(&self, id: &UserId, account: &Account) -> Result<(), AuthError> {
-        let welcome = Welcome {
-            user_id: id.clone(),
-            created_ms: account.created_ms,
-            username: account.username.clone(),
-            email: account.email.clone(),
+            Ok(())
         };
-        Ok(self.welcome.ask(welcome).await?)
+        try_join(here, async { Ok::<_, AuthError>(self.asks.welcome.ask(welcome).await?) }).await?;
+        let user_id = id.clone();
+        self.signed_in(RefreshToken { user_id, session_id, generation: 1, jti, issued_ms, expires_ms })
     }
 
-    async fn signed_in(&self, token: RefreshToken) -> Result<SignedIn, AuthError> {
-        let account = self.account(&token.user_id).await?;
+    fn signed_in(&self, token: RefreshToken) -> Result<SignedIn, AuthError> {
         Ok(SignedIn {
-            account,
             access_token: self.tokens.access(&token.user_id, &token.session_id)?,
             refresh_token: self.tokens.refresh(&token)?,
             refresh_ttl_secs: self.refresh_ttl_secs,
+            user_id: token.user_id,
         })
     }
 
     async fn refresh(&self, message: Refresh) -> Result<SignedIn, AuthError> {
         let presented = self.tokens.read_refresh(&message.token)?;
         match self.store.rotate_session(&presented, &nanoid::nanoid!()).await? {
-            Rotation::Current(token) => self.signed_in(token).await,
+            Rotation::Current(token) => {
+                self.touch(&token.user_id);
+                self.signed_in(token)
+            }
             Rotation::NoAccount => Err(AuthError::AccountGone),
             Rotation::NoSession => Err(AuthError::InvalidToken),
-            Rotation::Reused => {
+            Rotation::Reused(ended) => {
                 tracing::warn!(user_id = %presented.user_id, "a refresh token was used again: its session has ended");
+                self.tell_end(&presented.user_id, &ended).await;
                 Err(AuthError::InvalidToken)
             }
         }
@@ -275,7 +274,12 @@ impl Manager {
         match self.store.check_session(&message.user_id, &message.session_id).await? {
             Liveness::NoAccount => Err(AuthError::AccountGone),
             Liveness::NoSession => Err(AuthError::InvalidToken),
-            Liveness::Alive => Ok(()),
+            Liveness::Alive { noted } => {
+                if noted {
+                    self.touch(&message.user_id);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -285,10 +289,32 @@ impl Manager {
             Which::One(session) => self.store.end_sessions(&user_id, session.as_str()).await?,
             Which::All => self.store.end_sessions(&user_id, "*").await?,
         };
-        if matches!(which, Which::One(_)) && ended == 0 {
+        if matches!(which, Which::One(_)) && ended.ended == 0 {
             return Err(AuthError::UnknownSession);
         }
+        self.tell_end(&user_id, &ended).await;
         Ok(())
+    }
+
+    /// The sessions have ended whether or not this succeeds; without it presence runs out by itself.
+    async fn tell_end(&self, user_id: &UserId, ended: &Ended) {
+        if ended.ended == 0 || ended.left > 0 {
+            return;
+        }
+        let signed_out = SignedOut { user_id: user_id.clone(), at_ms: ended.at_ms };
+        if let Err(error) = self.asks.signed_out.ask(signed_out).await {
+            tracing::warn!(%error, %user_id, "presence has not heard of a logout");
+        }
+    }
+
+    /// Nobody waits for it.
+    fn touch(&self, user_id: &UserId) {
+        let (touch, user_id) = (self.asks.touch.clone(), user_id.clone());
+        actix::spawn(async move {
+            if let Err(error) = touch.ask(Touch { user_id }).await {
+                tracing::debug!(%error, "presence has not heard of a use");
+            }
+        });
     }
 
     async fn end_session_of(&self, message: EndSessionOf) -> Result<(), AuthError> {
@@ -310,6 +336,15 @@ impl Manager {
     async fn account(&self, id: &UserId) -> Result<Account, AuthError> {
         let credentials = self.store.credentials(id).await?;
         credentials.map(|credentials| credentials.account).ok_or(AuthError::AccountGone)
+    }
+}
+
+fn welcome(id: &UserId, created_ms: i64, email: &str, username: &Username) -> Welcome {
+    Welcome {
+        user_id: id.clone(),
+        created_ms,
+        username: username.as_str().to_owned(),
+        email: email.to_owned(),
     }
 }
 

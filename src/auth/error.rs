@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::actor::AskError;
+use crate::presence::error::PresenceError;
 use crate::redis::RedisFailure;
 use crate::users::error::UsersError;
 
@@ -24,8 +25,8 @@ pub enum AuthError {
     /// Too many wrong guesses; the next one is evaluated after this time.
     #[error("too many wrong guesses")]
     Wait(Duration),
-    /// A name was held by another registration, or lost to one, for longer than one waits.
-    #[error("the registration lapsed")]
+    /// A name was held by another registration or change, or lost to one, for longer than one waits.
+    #[error("the claim on a name lapsed")]
     Lapsed,
     /// Not a token at all.
     #[error("not a token")]
@@ -70,6 +71,15 @@ impl From<HashError> for AuthError {
             HashError::Ask(error) => Self::Ask(error),
             HashError::Common => Self::CommonPassword,
             HashError::Failed(problem) => Self::Crypto(problem),
+        }
+    }
+}
+
+impl From<PresenceError> for AuthError {
+    fn from(error: PresenceError) -> Self {
+        match error {
+            PresenceError::Ask(error) => Self::Ask(error),
+            PresenceError::Redis(failure) => Self::Redis(failure),
         }
     }
 }

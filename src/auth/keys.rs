@@ -4,8 +4,8 @@
 //! |---|---|---|---|
 //! | `{user:<id>}:account` | HASH | credentials and identity | the account's; 15 s until its first session confirms it |
 //! | `{user:<id>}:sessions` | HASH | session id → JSON, at most `auth.max_sessions` | `auth.refresh_ttl_secs` after the last login or refresh |
-//! | `{email:<digest>}` | STRING | user id | the account's; 15 s while unconfirmed |
-//! | `{username:<digest>}` | STRING | user id | the account's; 15 s while unconfirmed |
+//! | `{email:<digest>}` | STRING | claim: `<user id>`, once confirmed `<user id>:<when>` | the account's; 15 s while unconfirmed |
+//! | `{username:<digest>}` | STRING | the same | the name's; 15 s while unconfirmed |
 //! | `{guess:<who>}:account` | HASH | wrong passwords for an account | `auth.account_guesses.forget_secs` |
 //! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
 //! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |

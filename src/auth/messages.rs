@@ -6,11 +6,11 @@ use super::error::{AuthError, HashError};
 use super::model::{Account, Device, Password, Session, SessionId};
 use crate::users::model::{Email, UserId, Username};
 
-/// Tokens of a session, with the account they belong to.
+/// Tokens of a session.
 #[derive(Debug)]
 pub struct SignedIn {
     /// Whose they are.
-    pub account: Account,
+    pub user_id: UserId,
     /// For every request.
     pub access_token: String,
     /// For the next pair.
@@ -144,6 +144,16 @@ pub struct ListSessions {
 pub struct FetchAccount {
     /// Whose.
     pub user_id: UserId,
+}
+
+/// Give a user another name. Safe to repeat: what a crash left half done is done then.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct ChangeUsername {
+    /// Who.
+    pub user_id: UserId,
+    /// Must be free, or one's own in another spelling.
+    pub username: Username,
 }
 
 /// Hash a password for storage.

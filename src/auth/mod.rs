@@ -1,6 +1,6 @@
 //! Accounts' credentials, sessions and tokens. The session manager.
 //!
-//! Owns: who may log in, which sessions live, what a token is worth. Its keys are in [`keys`], its messages
+//! Owns: who may log in, under which names, which sessions live, what a token is worth. Its keys are in [`keys`], its messages
 //! in [`messages`]; [`extractor::AuthUser`] is how other domains ask who is calling.
 //!
 //! Invariants: an access token is worth something only while its session lives in Redis, so ending a session
@@ -14,9 +14,10 @@ pub mod hasher;
 mod keys;
 pub mod messages;
 pub mod model;
+mod names;
 pub mod routes;
 mod store;
 pub mod tokens;
 
-pub use actor::SessionManager;
+pub use actor::{Asks, SessionManager};
 pub use extractor::AuthUser;

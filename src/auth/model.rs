@@ -99,12 +99,6 @@ pub struct Account {
     pub id: String,
     /// As given at registration.
     pub email: String,
-    /// As given or made at registration.
-    pub username: String,
-    /// Whether a login was made since the last session ended.
-    pub online: bool,
-    /// When the user was last here.
-    pub seen_ms: i64,
     /// When the account was made.
     pub created_ms: i64,
     /// When a session was last opened.

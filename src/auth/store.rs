@@ -22,15 +22,26 @@ static CREATE_ACCOUNT: Script = script!("auth/create_account", 1);
 static OPEN_SESSION: Script = script!("auth/open_session", 2);
 static CHECK_SESSION: Script = script!("auth/check_session", 2);
 static ROTATE_SESSION: Script = script!("auth/rotate_session", 2);
-static END_SESSIONS: Script = script!("auth/end_sessions", 2);
+static END_SESSIONS: Script = script!("auth/end_sessions", 1);
+
+/// A claim on a name as it stands in the datastore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claim(String);
+
+impl Claim {
+    /// Whose it is.
+    pub(super) fn holder(&self) -> Option<UserId> {
+        UserId::parse(self.0.split(':').next().unwrap_or_default())
+    }
+}
 
 /// Outcome of claiming a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Claim {
-    Claimed,
+pub(super) enum Claimed {
+    Own,
     /// Somebody has it; `confirmed` unless it is about to lapse.
     Taken {
-        holder: String,
+        claim: Claim,
         confirmed: bool,
     },
 }
@@ -54,7 +65,18 @@ pub(super) enum Opened {
 pub(super) enum Liveness {
     NoAccount,
     NoSession,
-    Alive,
+    /// `noted` once a minute.
+    Alive {
+        noted: bool,
+    },
+}
+
+/// What ending sessions has done.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) ended: u32,
+    pub(super) left: u32,
+    pub(super) at_ms: i64,
 }
 
 /// Outcome of exchanging a refresh token.
@@ -64,13 +86,15 @@ pub(super) enum Rotation {
     NoSession,
     /// The token that is current from now on, or was already.
     Current(RefreshToken),
-    Reused,
+    Reused(Ended),
 }
 
 /// An account with its password hash.
 #[derive(Debug)]
 pub(super) struct Credentials {
     pub(super) account: Account,
+    /// The name at registration, which a profile that was never written begins with.
+    pub(super) first_username: Username,
     pub(super) password_hash: Option<String>,
 }
 
@@ -117,39 +141,53 @@ impl AuthStore {
         }
     }
 
-    pub(super) async fn claim(&self, name: Name<'_>, id: &UserId) -> Result<Claim, RedisFailure> {
+    pub(super) async fn claim(&self, name: Name<'_>, id: &UserId) -> Result<Claimed, RedisFailure> {
         let key = self.name_key(name);
         let call = CLAIM.keys([&key]).arg(id.as_str()).arg(PENDING_MS);
         let reply: Vec<redis::Value> = call.run(&self.redis).await?;
-        if let [_claimed] = reply.as_slice() {
-            return Ok(Claim::Claimed);
+        if let [_own] = reply.as_slice() {
+            return Ok(Claimed::Own);
         }
-        let (_taken, holder, ttl_ms): (u8, String, i64) = CLAIM.read(redis::Value::Array(reply))?;
-        Ok(Claim::Taken { holder, confirmed: ttl_ms == -1 })
+        let (_taken, claim, ttl_ms): (u8, String, i64) = CLAIM.read(redis::Value::Array(reply))?;
+        Ok(Claimed::Taken { claim: Claim(claim), confirmed: ttl_ms == -1 })
     }
 
-    pub(super) async fn confirm_claim(&self, name: Name<'_>, id: &UserId) -> Result<bool, RedisFailure> {
-        CONFIRM_CLAIM.keys([&self.name_key(name)]).arg(id.as_str()).run(&self.redis).await
+    /// The claim as it stands from now on, unless it has lapsed.
+    pub(super) async fn confirm_claim(
+        &self,
+        name: Name<'_>,
+        id: &UserId,
+    ) -> Result<Option<Claim>, RedisFailure> {
+        let claim: Option<String> =
+            CONFIRM_CLAIM.keys([&self.name_key(name)]).arg(id.as_str()).run(&self.redis).await?;
+        Ok(claim.map(Claim))
     }
 
-    pub(super) async fn release_claim(&self, name: Name<'_>, id: &str) -> Result<bool, RedisFailure> {
-        RELEASE_CLAIM.keys([&self.name_key(name)]).arg(id).run(&self.redis).await
+    /// False when the claim has changed since it was seen.
+    pub(super) async fn release_claim(&self, name: Name<'_>, seen: &Claim) -> Result<bool, RedisFailure> {
+        RELEASE_CLAIM.keys([&self.name_key(name)]).arg(&seen.0).run(&self.redis).await
     }
 
-    pub(super) async fn holder(&self, name: Name<'_>) -> Result<Option<UserId>, RedisFailure> {
-        let holder: Option<String> =
+    /// Gives back whatever claim of this user there is.
+    pub(super) async fn release_claim_of(&self, name: Name<'_>, id: &UserId) -> Result<bool, RedisFailure> {
+        RELEASE_CLAIM.keys([&self.name_key(name)]).arg(id.as_str()).run(&self.redis).await
+    }
+
+    pub(super) async fn claim_on(&self, name: Name<'_>) -> Result<Option<Claim>, RedisFailure> {
+        let claim: Option<String> =
             self.redis.command("GET claim", cmd("GET").arg(self.name_key(name))).await?;
-        Ok(holder.as_deref().and_then(UserId::parse))
+        Ok(claim.map(Claim))
     }
 
+    /// When the account was made, in ms; nothing when the id is in use.
     pub(super) async fn create_account(
         &self,
         id: &UserId,
         email: &Email,
         username: &Username,
         password_hash: &str,
-    ) -> Result<bool, RedisFailure> {
-        CREATE_ACCOUNT
+    ) -> Result<Option<i64>, RedisFailure> {
+        let created_ms: i64 = CREATE_ACCOUNT
             .keys([&self.account_key(id)])
             .arg(PENDING_MS)
             .arg(&[
@@ -163,7 +201,8 @@ impl AuthStore {
                 "EMAIL",
             ])
             .run(&self.redis)
-            .await
+            .await?;
+        Ok((created_ms > 0).then_some(created_ms))
     }
 
     pub(super) async fn credentials(&self, id: &UserId) -> Result<Option<Credentials>, RedisFailure> {
@@ -179,14 +218,12 @@ impl AuthStore {
         session: &SessionId,
         jti: &str,
         device: &Device,
-        login: bool,
     ) -> Result<Opened, RedisFailure> {
         let call = OPEN_SESSION
             .keys([&self.account_key(id), &self.sessions_key(id)])
             .arg(&[session.as_str(), jti, &device.ip.to_string(), &device.user_agent])
             .arg(self.refresh_ttl_ms)
-            .arg(self.max_sessions)
-            .arg(u8::from(login));
+            .arg(self.max_sessions);
         let reply: Vec<redis::Value> = call.run(&self.redis).await?;
         if let [_no_account] = reply.as_slice() {
             return Ok(Opened::NoAccount);
@@ -206,7 +243,7 @@ impl AuthStore {
         Ok(match code {
             0 => Liveness::NoAccount,
             1 => Liveness::NoSession,
-            _ => Liveness::Alive,
+            code => Liveness::Alive { noted: code == 3 },
         })
     }
 
@@ -224,13 +261,16 @@ impl AuthStore {
             .arg(self.grace_ms)
             .arg(self.refresh_ttl_ms);
         let reply: Vec<redis::Value> = call.run(&self.redis).await?;
-        if let [code] = reply.as_slice() {
-            let (code,): (u8,) = ROTATE_SESSION.read(redis::Value::Array(vec![code.clone()]))?;
-            return Ok(match code {
-                0 => Rotation::NoAccount,
-                1 => Rotation::NoSession,
-                _ => Rotation::Reused,
-            });
+        match reply.as_slice() {
+            [code] => {
+                let code: u8 = ROTATE_SESSION.read(code.clone())?;
+                return Ok(if code == 0 { Rotation::NoAccount } else { Rotation::NoSession });
+            }
+            [_reused, _, _] => {
+                let (_, left, at_ms): (u8, u32, i64) = ROTATE_SESSION.read(redis::Value::Array(reply))?;
+                return Ok(Rotation::Reused(Ended { ended: 1, left, at_ms }));
+            }
+            _ => {}
         }
         let (_current, generation, jti, issued_ms, expires_ms): (u8, u64, String, i64, i64) =
             ROTATE_SESSION.read(redis::Value::Array(reply))?;
@@ -238,11 +278,10 @@ impl AuthStore {
         Ok(Rotation::Current(RefreshToken { user_id, session_id, generation, jti, issued_ms, expires_ms }))
     }
 
-    /// Returns how many sessions ended.
-    pub(super) async fn end_sessions(&self, id: &UserId, which: &str) -> Result<u32, RedisFailure> {
-        let call = END_SESSIONS.keys([&self.account_key(id), &self.sessions_key(id)]).arg(which);
-        let (ended, _left): (u32, u32) = call.run(&self.redis).await?;
-        Ok(ended)
+    pub(super) async fn end_sessions(&self, id: &UserId, which: &str) -> Result<Ended, RedisFailure> {
+        let (ended, left, at_ms): (u32, u32, i64) =
+            END_SESSIONS.keys([&self.sessions_key(id)]).arg(which).run(&self.redis).await?;
+        Ok(Ended { ended, left, at_ms })
     }
 
     /// Live sessions, newest first.
@@ -309,14 +348,12 @@ fn credentials(id: &UserId, mut fields: HashMap<String, String>) -> Credentials 
         |fields: &HashMap<String, String>, name: &str| fields.get(name).and_then(|text| text.parse().ok());
     let account = Account {
         id: id.to_string(),
-        online: fields.get("online").is_some_and(|online| online == "1"),
-        seen_ms: millis(&fields, "seen").unwrap_or_default(),
         created_ms: millis(&fields, "created").unwrap_or_default(),
         login_ms: millis(&fields, "login").unwrap_or_default(),
         email_verified_ms: millis(&fields, "verified"),
         email: fields.remove("email").unwrap_or_default(),
-        username: fields.remove("username").unwrap_or_default(),
         signed_up_using: fields.remove("via").unwrap_or_default(),
     };
-    Credentials { account, password_hash: fields.remove("password") }
+    let first_username = Username::accepted(fields.remove("username").unwrap_or_default());
+    Credentials { account, first_username, password_hash: fields.remove("password") }
 }

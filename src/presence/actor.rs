@@ -17,7 +17,7 @@ use crate::config::{PresenceConfig, RealtimeConfig};
 use crate::redis::Redis;
 use crate::users::model::UserId;
 
-/// Sockets of a beat, and users of a sweep, that are sent to the datastore at once.
+/// Users of one list that a sweep looks at at once.
 const BATCH: usize = 256;
 
 /// Owns presence.
@@ -71,9 +71,7 @@ impl Keeper {
     }
 
     async fn sockets_beat(&self, message: SocketsBeat) -> Result<(), PresenceError> {
-        for batch in message.sockets.chunks(BATCH) {
-            try_join_all(batch.iter().map(|(user_id, socket)| self.beat(user_id, socket))).await?;
-        }
+        try_join_all(message.sockets.iter().map(|(user_id, socket)| self.beat(user_id, socket))).await?;
         Ok(())
     }
 

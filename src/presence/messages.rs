@@ -21,7 +21,8 @@ pub struct SocketOpened {
     pub socket: String,
 }
 
-/// Sockets live; due from each within a heartbeat. One that had run out meanwhile lives again.
+/// Sockets live; due from each within a heartbeat. One that had run out meanwhile lives again. All go to the datastore at
+/// once, so a worker's thousands are better spread over the heartbeat in slices.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), PresenceError>")]
 pub struct SocketsBeat {

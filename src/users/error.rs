@@ -1,6 +1,7 @@
 //! What can go wrong with profiles.
 
 use crate::actor::AskError;
+use crate::presence::error::PresenceError;
 use crate::redis::RedisFailure;
 
 /// Failures of the people's actor.
@@ -9,10 +10,19 @@ pub enum UsersError {
     /// No such user.
     #[error("no such user")]
     NotFound,
-    /// The actor is saturated or stopping.
+    /// The actor, or the presence keeper, is saturated or stopping.
     #[error(transparent)]
     Ask(#[from] AskError),
     /// The datastore failed.
     #[error(transparent)]
     Redis(#[from] RedisFailure),
+}
+
+impl From<PresenceError> for UsersError {
+    fn from(error: PresenceError) -> Self {
+        match error {
+            PresenceError::Ask(error) => Self::Ask(error),
+            PresenceError::Redis(failure) => Self::Redis(failure),
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use actix::Message;
 
 use super::error::UsersError;
-use super::model::{Author, Participant, UserId};
+use super::model::{Author, DateOfBirth, DirectoryUser, Gender, Participant, User, UserId, Username};
 
-/// Make sure that a user who signs in has a profile. Safe to repeat.
+/// Make sure that a user who signs in has a profile and stands in the directory. Safe to repeat.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), UsersError>")]
 pub struct Welcome {
@@ -40,10 +40,121 @@ impl People {
     }
 }
 
-/// Look up how people look as participants, all in one round trip.
+/// Look up how people look as participants, all in one round trip. Who is gone is missing from the answer.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<HashMap<UserId, Participant>, UsersError>")]
 pub struct FetchParticipants {
-    /// Who.
+    /// Who; each once is enough.
     pub ids: Vec<UserId>,
+}
+
+/// Look up everything that is shown of a user.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<User, UsersError>")]
+pub struct FetchUser {
+    /// Who.
+    pub id: UserId,
+    /// Who looks; one's own address is never masked.
+    pub viewer: UserId,
+}
+
+/// List people by name.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<DirectoryPage, UsersError>")]
+pub struct ListDirectory {
+    /// Who looks; one's own address is never masked.
+    pub viewer: UserId,
+    /// From 1.
+    pub page: u32,
+    /// People on a page.
+    pub limit: u32,
+    /// What names must begin with, in whatever case; empty for all.
+    pub search: String,
+}
+
+/// A page of the directory.
+#[derive(Debug)]
+pub struct DirectoryPage {
+    /// By name; fewer than asked for where names have just changed.
+    pub users: Vec<DirectoryUser>,
+    /// People on all pages.
+    pub total: u64,
+}
+
+/// Change a profile. What is not given stays.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<User, UsersError>")]
+pub struct UpdateProfile {
+    /// Whose.
+    pub user_id: UserId,
+    /// Another one.
+    pub gender: Option<Gender>,
+    /// Another one, or none any more.
+    pub date_of_birth: Option<Option<DateOfBirth>>,
+    /// Another one; may be empty.
+    pub address: Option<String>,
+}
+
+/// Give a user another picture.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<ReplacedAvatar, UsersError>")]
+pub struct SetAvatar {
+    /// Whose.
+    pub user_id: UserId,
+    /// URL path of the picture; empty for none.
+    pub path: String,
+}
+
+/// A picture that was replaced.
+#[derive(Debug)]
+pub struct ReplacedAvatar {
+    /// URL path of the picture before.
+    pub old: Option<String>,
+    /// The user with the new one.
+    pub user: User,
+}
+
+/// Look up which names a user goes by. Nothing when there is no profile.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Names>, UsersError>")]
+pub struct FetchNames {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// The names of a user.
+#[derive(Debug)]
+pub struct Names {
+    /// At this moment.
+    pub username: Username,
+    /// What it is about to become.
+    pub renaming: Option<Username>,
+}
+
+impl Names {
+    /// Whether `name` is one of them, in whatever spelling.
+    pub fn include(&self, name: &Username) -> bool {
+        let key = name.key();
+        self.username.key() == key || self.renaming.as_ref().is_some_and(|next| next.key() == key)
+    }
+}
+
+/// Note that a user is about to take a name. It must be claimed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), UsersError>")]
+pub struct BeginRename {
+    /// Who.
+    pub user_id: UserId,
+    /// The next name.
+    pub to: Username,
+}
+
+/// Give a user the name that was noted before. False when another one has been noted since.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, UsersError>")]
+pub struct FinishRename {
+    /// Who.
+    pub user_id: UserId,
+    /// The next name.
+    pub to: Username,
 }

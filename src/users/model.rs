@@ -1,8 +1,9 @@
-//! Parsed identifiers of users and the user object.
+//! Parsed identifiers of users, what profiles hold, and the user objects.
 //!
 //! Invariant: an [`Email`] or [`Username`] that exists is well-formed, and its `key` is what uniqueness is
-//! decided by.
+//! decided by; a [`DateOfBirth`] is a day.
 
+use chrono::{DateTime, Datelike, NaiveDate};
 use email_address::{EmailAddress, Options};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,6 +13,8 @@ use crate::values::time::iso_time;
 
 /// Longest e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
 const MAX_EMAIL: usize = 254;
+/// First year of birth that is believed.
+const EARLIEST_BIRTH: i32 = 1900;
 /// Bounds of a username, in characters.
 const USERNAME_CHARS: std::ops::RangeInclusive<usize> = 2..=32;
 
@@ -84,6 +87,11 @@ impl Username {
         Self(format!("user-{id}"))
     }
 
+    /// A name that was accepted before, from the datastore.
+    pub fn accepted(text: String) -> Self {
+        Self(text)
+    }
+
     /// As the user wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -100,6 +108,95 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// What a user says to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gender {
+    /// Male.
+    Male,
+    /// Female.
+    Female,
+    /// Neither.
+    Other,
+    /// Says nothing.
+    #[default]
+    PreferNotToSay,
+}
+
+impl Gender {
+    /// The gender in `text`; an error says which there are.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "male" => Ok(Self::Male),
+            "female" => Ok(Self::Female),
+            "other" => Ok(Self::Other),
+            "prefer_not_to_say" => Ok(Self::PreferNotToSay),
+            _ => Err("must be one of male, female, other, prefer_not_to_say"),
+        }
+    }
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Male => "male",
+            Self::Female => "female",
+            Self::Other => "other",
+            Self::PreferNotToSay => "prefer_not_to_say",
+        }
+    }
+}
+
+/// A day of birth, from 1900 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateOfBirth(NaiveDate);
+
+impl DateOfBirth {
+    /// The day in `text`, `2001-05-10` or a whole ISO-8601 time, of which the day counts as it is written; an error says
+    /// what is wrong with it. `today` is the last that can be.
+    pub fn parse(text: &str, today: NaiveDate) -> Result<Self, &'static str> {
+        let whole = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.date_naive());
+        let date = day(text)
+            .or_else(whole)
+            .ok_or("must be a date, such as 2001-05-10 or 2001-05-10T00:00:00.000Z")?;
+        if date.year() < EARLIEST_BIRTH {
+            return Err("must not be before 1900");
+        }
+        if date > today {
+            return Err("must not be in the future");
+        }
+        Ok(Self(date))
+    }
+
+    /// From how it is stored.
+    pub fn stored(text: &str) -> Option<Self> {
+        day(text).map(Self)
+    }
+
+    /// As it is stored: `2001-05-10`.
+    pub fn to_text(self) -> String {
+        self.0.to_string()
+    }
+
+    /// As it is shown: `2001-05-10T00:00:00.000Z`.
+    pub fn iso(self) -> String {
+        format!("{}T00:00:00.000Z", self.0)
+    }
+}
+
+/// `2001-05-10` and nothing shorter or longer.
+fn day(text: &str) -> Option<NaiveDate> {
+    let digits = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
+    let plain = text.len() == 10
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !plain {
+        return None;
+    }
+    NaiveDate::from_ymd_opt(i32::try_from(digits(0..4)?).ok()?, digits(5..7)?, digits(8..10)?)
 }
 
 /// A user as the author, sender or receiver of something.
@@ -146,6 +243,25 @@ impl Participant {
     }
 }
 
+/// A user in the directory.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectoryUser {
+    /// 24 hex characters.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The name at this moment.
+    pub username: String,
+    /// As given at registration, or masked (`a***@example.com`) where the server is set to.
+    pub email: String,
+    /// URL path of the picture, or empty.
+    pub avatar: String,
+    /// Whether the user is here.
+    pub online_status: OnlineStatus,
+    /// ISO-8601.
+    pub last_seen: String,
+}
+
 /// The full user object of the Social surface.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -155,12 +271,12 @@ pub struct User {
     pub id: String,
     /// Unique without regard to case.
     pub username: String,
-    /// As given at registration.
+    /// As given at registration; somebody else's masked (`a***@example.com`) where the server is set to.
     pub email: String,
     /// URL path of the picture, or empty.
     pub avatar: String,
     /// `prefer_not_to_say` until set.
-    pub gender: String,
+    pub gender: Gender,
     /// ISO-8601, or null.
     #[schema(required = true)]
     pub date_of_birth: Option<String>,
@@ -194,6 +310,46 @@ mod tests {
             assert!(Email::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Email::parse(&format!("{}@example.com", "a".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn days_of_birth_are_days_that_were() {
+        let today = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
+        for right in [
+            "2001-05-10",
+            "2001-05-10T23:30:00.000Z",
+            "2001-05-10T23:30:00-05:00",
+            "2001-05-10T00:00:00+02:00",
+        ] {
+            assert_eq!(
+                DateOfBirth::parse(right, today).unwrap().iso(),
+                "2001-05-10T00:00:00.000Z",
+                "{right}"
+            );
+        }
+        for right in ["1900-01-01", "2026-03-01", "2024-02-29"] {
+            assert_eq!(
+                DateOfBirth::stored(&DateOfBirth::parse(right, today).unwrap().to_text()),
+                day(right).map(DateOfBirth)
+            );
+        }
+        for wrong in [
+            "",
+            "2001-5-10",
+            "+001-05-10",
+            "2001-02-30",
+            "2025-02-29",
+            "1899-12-31",
+            "2026-03-02",
+            "2026-03-02T00:00:00Z",
+            "10.05.2001",
+            "2001-05-10 ",
+            "2001-05-10T",
+            "2001-05-10T25:00:00Z",
+            "\u{661}\u{669}\u{669}\u{669}-1",
+        ] {
+            assert!(DateOfBirth::parse(wrong, today).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -186,17 +186,21 @@ async fn logout_takes_a_token_of_either_kind_or_credentials() {
 async fn the_last_logout_makes_the_user_offline() {
     let server = TestServer::start();
     let client = server.client();
-    let first = register(&client, "ada").await;
-    let id = first["user"]["_id"].as_str().unwrap();
-    client.post("/api/auth/login").json(&json!({ "username": "ada", "password": PASSWORD })).send().await;
-    client
-        .post("/api/auth/logout")
-        .json(&json!({ "email": "ada@example.com", "password": PASSWORD }))
-        .send()
-        .await;
-    let mut redis = crate::support::redis_server::connection();
-    let key = server.key(&format!("{{user:{id}}}:account"));
-    assert_eq!(redis::cmd("HGET").arg(key).arg("online").query::<String>(&mut redis).unwrap(), "0");
+    let (first, other) = (register(&client, "ada").await, server.user().await);
+    let status = || async {
+        let path = format!("/api/users/{}", first["user"]["_id"].as_str().unwrap());
+        other.get(&path).send().await.json["user"]["onlineStatus"].clone()
+    };
+    let login = json!({ "username": "ada", "password": PASSWORD });
+    let second = client.post("/api/auth/login").json(&login).send().await.json;
+    assert_eq!(status().await, "online");
+    let second = client.with_token(second["accessToken"].as_str().unwrap());
+    assert_eq!(second.post("/api/auth/logout").send().await.status, 200);
+    assert_eq!(status().await, "online", "the session of the registration is left");
+    client.post("/api/auth/login").json(&login).send().await;
+    let everywhere = json!({ "email": "ada@example.com", "password": PASSWORD });
+    assert_eq!(client.post("/api/auth/logout").json(&everywhere).send().await.status, 200);
+    assert_eq!(status().await, "offline");
 }
 
 #[tokio::test]

@@ -2,14 +2,15 @@ use redis::Value;
 
 use crate::Bench;
 
-const SESSION: [&str; 7] = ["s1", "j1", "127.0.0.1", "agent", "60000", "3", "1"];
+const SESSION: [&str; 6] = ["s1", "j1", "127.0.0.1", "agent", "60000", "3"];
+
+fn create(bench: &mut Bench, email: &str) -> i64 {
+    bench.run("auth/create_account", &["account"], &["60000", "email", email])
+}
 
 fn with_account() -> Bench {
     let mut bench = Bench::new();
-    assert_eq!(
-        bench.run::<i64>("auth/create_account", &["account"], &["60000", "email", "a@example.com"]),
-        1
-    );
+    assert!(create(&mut bench, "a@example.com") > 0);
     bench
 }
 
@@ -27,45 +28,82 @@ fn check(bench: &mut Bench, id: &str) -> i64 {
     bench.run("auth/check_session", &["account", "sessions"], &[id])
 }
 
+fn claim(bench: &mut Bench, id: &str) -> Option<(String, i64)> {
+    let reply: Vec<Value> = bench.run("auth/claim", &["name"], &[id, "60000"]);
+    match reply.len() {
+        1 => None,
+        _ => Some(redis::from_redis_value::<(i64, String, i64)>(Value::Array(reply)).unwrap())
+            .map(|(_, claim, ttl)| (claim, ttl)),
+    }
+}
+
+fn confirm(bench: &mut Bench, id: &str) -> Option<String> {
+    bench.run("auth/confirm_claim", &["name"], &[id])
+}
+
+fn release(bench: &mut Bench, seen: &str) -> i64 {
+    bench.run("auth/release_claim", &["name"], &[seen])
+}
+
 #[test]
 fn claim_gives_a_name_to_the_first_and_says_who_has_it() {
     let mut bench = Bench::new();
-    assert_eq!(bench.code("auth/claim", &["name"], &["u1", "60000"]), 1);
-    let (code, holder, ttl): (i64, String, i64) = bench.run("auth/claim", &["name"], &["u2", "60000"]);
-    assert_eq!((code, holder.as_str()), (0, "u1"));
+    assert_eq!(claim(&mut bench, "u1"), None);
+    let (held, ttl) = claim(&mut bench, "u2").unwrap();
+    assert_eq!(held, "u1");
     assert!((1..=60_000).contains(&ttl), "unconfirmed: {ttl}");
-    bench.run::<i64>("auth/confirm_claim", &["name"], &["u1"]);
-    let (_, _, ttl): (i64, String, i64) = bench.run("auth/claim", &["name"], &["u2", "60000"]);
-    assert_eq!(ttl, -1, "confirmed");
+    let confirmed = confirm(&mut bench, "u1").unwrap();
+    assert_eq!(claim(&mut bench, "u2"), Some((confirmed, -1)), "confirmed");
+    assert!(claim(&mut bench, "u").is_some(), "the beginning of an id is none");
+}
+
+#[test]
+fn claim_of_ones_own_name_keeps_it_as_it_is() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1");
+    bench.command::<i64>("PEXPIRE", "name", &["10"]);
+    assert_eq!(claim(&mut bench, "u1"), None);
+    assert!(bench.command::<i64>("PTTL", "name", &[]) > 10_000, "it lasts as long as a new one");
+    let confirmed = confirm(&mut bench, "u1").unwrap();
+    assert_eq!(claim(&mut bench, "u1"), None);
+    assert_eq!(bench.command::<String>("GET", "name", &[]), confirmed);
+    assert_eq!(bench.command::<i64>("PTTL", "name", &[]), -1);
 }
 
 #[test]
 fn confirm_claim_keeps_ones_own_and_nobody_elses() {
     let mut bench = Bench::new();
-    assert_eq!(bench.run::<i64>("auth/confirm_claim", &["name"], &["u1"]), 0, "lapsed");
-    bench.code("auth/claim", &["name"], &["u1", "60000"]);
-    assert_eq!(bench.run::<i64>("auth/confirm_claim", &["name"], &["u2"]), 0);
-    assert_eq!(bench.run::<i64>("auth/confirm_claim", &["name"], &["u1"]), 1);
-    assert_eq!(bench.run::<i64>("auth/confirm_claim", &["name"], &["u1"]), 1, "again");
+    assert_eq!(confirm(&mut bench, "u1"), None, "lapsed");
+    claim(&mut bench, "u1");
+    assert_eq!(confirm(&mut bench, "u2"), None);
+    let first = confirm(&mut bench, "u1").unwrap();
+    assert!(first.starts_with("u1:"));
     assert_eq!(bench.command::<i64>("TTL", "name", &[]), -1);
+    let second = confirm(&mut bench, "u1").unwrap();
+    assert_ne!(first, second, "whoever saw the first cannot release the second");
+    assert_eq!(release(&mut bench, &first), 0);
 }
 
 #[test]
-fn release_claim_gives_back_ones_own_and_nobody_elses() {
+fn release_claim_gives_back_what_was_seen_and_nothing_else() {
     let mut bench = Bench::new();
-    bench.code("auth/claim", &["name"], &["u1", "60000"]);
-    assert_eq!(bench.run::<i64>("auth/release_claim", &["name"], &["u2"]), 0);
-    assert_eq!(bench.run::<i64>("auth/release_claim", &["name"], &["u1"]), 1);
-    assert_eq!(bench.run::<i64>("auth/release_claim", &["name"], &["u1"]), 0);
+    claim(&mut bench, "u1");
+    assert_eq!(release(&mut bench, "u2"), 0);
+    assert_eq!(release(&mut bench, "u1"), 1);
+    assert_eq!(release(&mut bench, "u1"), 0);
+    claim(&mut bench, "u1");
+    let confirmed = confirm(&mut bench, "u1").unwrap();
+    assert_eq!(release(&mut bench, "u"), 0);
+    assert_eq!(release(&mut bench, &confirmed), 1);
+    claim(&mut bench, "u1");
+    confirm(&mut bench, "u1");
+    assert_eq!(release(&mut bench, "u1"), 1, "whatever claim of that user");
 }
 
 #[test]
 fn create_account_writes_once_and_lapses_unless_confirmed() {
     let mut bench = with_account();
-    assert_eq!(
-        bench.run::<i64>("auth/create_account", &["account"], &["60000", "email", "b@example.com"]),
-        0
-    );
+    assert_eq!(create(&mut bench, "b@example.com"), 0);
     assert_eq!(bench.command::<String>("HGET", "account", &["email"]), "a@example.com");
     assert!(bench.command::<i64>("PTTL", "account", &[]) > 0);
     assert_eq!(open(&mut bench, "s1"), 1);
@@ -84,7 +122,6 @@ fn open_session_needs_an_account_and_pushes_the_oldest_out() {
     let mut left: Vec<String> = bench.command("HKEYS", "sessions", &[]);
     left.sort();
     assert_eq!(left, ["s2", "s3", "s4"]);
-    assert_eq!(bench.command::<String>("HGET", "account", &["online"]), "1");
     assert!(bench.command::<i64>("PTTL", "sessions", &[]) > 0);
 }
 
@@ -111,12 +148,13 @@ fn check_session_notes_its_use_once_a_minute() {
     let mut bench = with_account();
     open(&mut bench, "s1");
     let fresh: String = bench.command("HGET", "sessions", &["s1"]);
-    check(&mut bench, "s1");
+    assert_eq!(check(&mut bench, "s1"), 2);
     assert_eq!(bench.command::<String>("HGET", "sessions", &["s1"]), fresh);
     let mut session: serde_json::Value = serde_json::from_str(&fresh).unwrap();
     session["seen"] = 1000.into();
     bench.command::<i64>("HSET", "sessions", &["s1", &session.to_string()]);
-    check(&mut bench, "s1");
+    assert_eq!(check(&mut bench, "s1"), 3, "noted");
+    assert_eq!(check(&mut bench, "s1"), 2, "once");
     let noted: serde_json::Value =
         serde_json::from_str(&bench.command::<String>("HGET", "sessions", &["s1"])).unwrap();
     assert!(noted["seen"].as_i64().unwrap() > 1_000_000);
@@ -130,6 +168,7 @@ fn rotate_session_rotates_repeats_and_detects_reuse() {
     let mut bench = with_account();
     assert_eq!(rotate(&mut bench, "1", "j2", "10000"), [Value::Int(1)]);
     open(&mut bench, "s1");
+    open(&mut bench, "s2");
     let rotated = rotate(&mut bench, "1", "j2", "10000");
     assert_eq!(rotated[..2], [Value::Int(2), Value::Int(2)]);
     assert_eq!(rotated[2], Value::BulkString(b"j2".to_vec()));
@@ -137,9 +176,10 @@ fn rotate_session_rotates_repeats_and_detects_reuse() {
     assert_eq!(repeated[0], Value::Int(3));
     assert_eq!(repeated[1..], rotated[1..], "the token that is current already");
     std::thread::sleep(std::time::Duration::from_millis(5));
-    assert_eq!(rotate(&mut bench, "1", "j3", "1"), [Value::Int(4)]);
+    let reused = rotate(&mut bench, "1", "j3", "1");
+    assert_eq!(reused[..2], [Value::Int(4), Value::Int(1)], "one session is left");
+    assert!(matches!(reused[2], Value::Int(now) if now > 1_000_000));
     assert_eq!(check(&mut bench, "s1"), 1, "the session has ended");
-    assert_eq!(bench.command::<String>("HGET", "account", &["online"]), "0");
 }
 
 #[test]
@@ -150,7 +190,8 @@ fn rotate_session_takes_no_generation_from_the_future_or_two_steps_back() {
         for step in 1..=steps {
             rotate(&mut bench, &step.to_string(), "j", "10000");
         }
-        assert_eq!(rotate(&mut bench, presented, "j9", "10000"), [Value::Int(4)]);
+        let reused = rotate(&mut bench, presented, "j9", "10000");
+        assert_eq!(reused[..2], [Value::Int(4), Value::Int(0)], "none is left");
     }
 }
 
@@ -161,16 +202,16 @@ fn end_sessions_ends_one_or_all_and_counts_the_live() {
         open(&mut bench, id);
     }
     let end = |bench: &mut Bench, which: &str| {
-        bench.run::<(i64, i64)>("auth/end_sessions", &["account", "sessions"], &[which])
+        let (ended, left, now): (i64, i64, i64) = bench.run("auth/end_sessions", &["sessions"], &[which]);
+        assert!(now > 1_000_000);
+        (ended, left)
     };
     assert_eq!(end(&mut bench, "nobody"), (0, 3));
     assert_eq!(end(&mut bench, "s1"), (1, 2));
-    assert_eq!(bench.command::<String>("HGET", "account", &["online"]), "1");
     let expired =
         bench.command::<String>("HGET", "sessions", &["s2"]).replace("\"exp\":", "\"exp\":1,\"old\":");
     bench.command::<i64>("HSET", "sessions", &["s2", &expired]);
     assert_eq!(end(&mut bench, "s3"), (1, 0), "an expired session is none");
-    assert_eq!(bench.command::<String>("HGET", "account", &["online"]), "0");
     open(&mut bench, "s4");
     open(&mut bench, "s5");
     assert_eq!(end(&mut bench, "*"), (2, 0));

@@ -312,10 +312,13 @@ fn is_same_site(request: &HttpRequest, origins: &AllowedOrigins) -> bool {
 }
 
 fn tokens(status: StatusCode, message: &str, signed_in: SignedIn, web: bool) -> HttpResponse {
-    let SignedIn { account, access_token, refresh_token, refresh_ttl_secs } = signed_in;
+    let SignedIn { user_id, access_token, refresh_token, refresh_ttl_secs } = signed_in;
     let (cookie, in_body) = if web { (Some(refresh_token), None) } else { (None, Some(refresh_token)) };
-    let mut response =
-        envelope::links(status, message, Tokens { id: account.id, access_token, refresh_token: in_body });
+    let mut response = envelope::links(
+        status,
+        message,
+        Tokens { id: user_id.to_string(), access_token, refresh_token: in_body },
+    );
     if let Some(token) = cookie
         && let Err(error) = response.add_cookie(&refresh_cookie(token, refresh_ttl_secs))
     {

@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{api_error, parse_registration};
-use crate::actor::Mailbox;
+use crate::actor::{Ask, Mailbox};
 use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
 use crate::auth::extractor::{AuthUser, bearer};
 use crate::auth::messages::{
-    Authenticate, EndSessionOf, EndSessions, FetchAccount, Identity, LogIn, LogOutEverywhere, Refresh,
-    Register, SignedIn, Which,
+    Authenticate, EndSessionOf, EndSessions, Identity, LogIn, LogOutEverywhere, Refresh, Register, SignedIn,
+    Which,
 };
-use crate::auth::model::{Account, Device, Password};
+use crate::auth::model::{Device, Password};
 use crate::http::body::OptionalJsonBody;
 use crate::http::envelope::{SocialFailure, Surface};
 use crate::http::rate_limit::{Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, FieldError, JsonBody};
-use crate::presence::model::OnlineStatus;
-use crate::users::model::{Email, User, Username};
-use crate::values::time::iso_time;
+use crate::users::messages::FetchUser;
+use crate::users::model::{Email, User, UserId, Username};
 
+type Users = web::Data<Ask<FetchUser>>;
 type Manager = web::Data<Mailbox<SessionManager>>;
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -110,9 +110,9 @@ pub struct UserBody {
     user: User,
 }
 
-/// What happened.
+/// That it happened.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct MessageBody {
+pub struct LoggedOutBody {
     message: &'static str,
 }
 
@@ -134,6 +134,7 @@ pub async fn register(
     _: Charged<{ LimitedAction::Register as usize }>,
     request: HttpRequest,
     manager: Manager,
+    users: Users,
     device: Device,
     JsonBody(body): JsonBody<NewAccount>,
 ) -> Answer {
@@ -141,7 +142,8 @@ pub async fn register(
     let (email, password, username) =
         parse_registration(request.path(), &body.email, password, Some(&body.username))?;
     let signed_in = manager.ask(Register { email, username, password, device }).await.map_err(fail)?;
-    Ok(HttpResponse::Created().json(signed_in_body("User registered successfully", signed_in)))
+    let body = signed_in_body("User registered successfully", &users, signed_in).await?;
+    Ok(HttpResponse::Created().json(body))
 }
 
 /// Open a session.
@@ -153,13 +155,14 @@ pub async fn register(
 pub async fn login(
     _: Charged<{ LimitedAction::Login as usize }>,
     manager: Manager,
+    users: Users,
     device: Device,
     JsonBody(body): JsonBody<SocialCredentials>,
 ) -> Answer {
     let identity = identity(body.email.as_deref(), body.username.as_deref())?;
     let password = Password::claimed(body.password.expose_secret());
     let signed_in = manager.ask(LogIn { identity, password, device }).await.map_err(fail)?;
-    Ok(HttpResponse::Ok().json(signed_in_body("Login successful", signed_in)))
+    Ok(HttpResponse::Ok().json(signed_in_body("Login successful", &users, signed_in).await?))
 }
 
 /// Exchange a refresh token.
@@ -184,15 +187,14 @@ pub async fn refresh(
     (status = 200, body = UserBody),
     (status = 401, body = SocialFailure),
 ))]
-pub async fn me(user: AuthUser, manager: Manager) -> Answer {
-    let account = manager.ask(FetchAccount { user_id: user.id().clone() }).await.map_err(fail)?;
-    Ok(HttpResponse::Ok().json(UserBody { user: user_object(account) }))
+pub async fn me(user: AuthUser, users: Users) -> Answer {
+    Ok(HttpResponse::Ok().json(UserBody { user: own(&users, user.id().clone()).await? }))
 }
 
 /// End the session of a Bearer token or of a refresh token, or every session of an account.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "social: auth", security((), ("access" = [])),
     request_body = Option<LogoutBody>, responses(
-    (status = 200, body = MessageBody),
+    (status = 200, body = LoggedOutBody),
     (status = 400, body = SocialFailure),
     (status = 401, body = SocialFailure),
 ))]
@@ -226,7 +228,7 @@ pub async fn logout(
         (None, Err(error)) => return Err(error),
     };
     outcome.map_err(fail)?;
-    Ok(HttpResponse::Ok().json(MessageBody { message: "Logout successful" }))
+    Ok(HttpResponse::Ok().json(LoggedOutBody { message: "Logout successful" }))
 }
 
 async fn end_session_of_bearer(manager: &Manager, token: &str) -> Result<(), AuthError> {
@@ -248,25 +250,16 @@ fn identity(email: Option<&str>, username: Option<&str>) -> Result<Identity, Api
     }
 }
 
-fn signed_in_body(message: &'static str, signed_in: SignedIn) -> SignedInBody {
-    let SignedIn { account, access_token, refresh_token, .. } = signed_in;
-    SignedInBody { message, user: user_object(account), access_token, refresh_token }
+async fn signed_in_body(
+    message: &'static str,
+    users: &Users,
+    signed_in: SignedIn,
+) -> Result<SignedInBody, ApiError> {
+    let SignedIn { user_id, access_token, refresh_token, .. } = signed_in;
+    Ok(SignedInBody { message, user: own(users, user_id).await?, access_token, refresh_token })
 }
 
-fn user_object(account: Account) -> User {
-    let created_at = iso_time(account.created_ms);
-    User {
-        id: account.id,
-        username: account.username,
-        email: account.email,
-        avatar: String::new(),
-        gender: "prefer_not_to_say".to_owned(),
-        date_of_birth: None,
-        address: String::new(),
-        online_status: if account.online { OnlineStatus::Online } else { OnlineStatus::Offline },
-        last_seen: iso_time(account.seen_ms),
-        updated_at: created_at.clone(),
-        created_at,
-        revision: 0,
-    }
+/// How the user looks to himself. Without a profile, which the next login makes, the account is as good as gone.
+async fn own(users: &Users, id: UserId) -> Result<User, ApiError> {
+    users.ask(FetchUser { viewer: id.clone(), id }).await.map_err(|error| fail(error.into()))
 }
