@@ -1,5 +1,6 @@
 #!lua
--- Opens a session of an account, the oldest giving way to it, and makes a new account permanent.
+-- Opens a session of an account, the oldest giving way to it, and makes a new account permanent. The
+-- sockets of those that gave way are told.
 -- KEYS[1]  HASH  the account
 -- KEYS[2]  HASH  session id -> JSON {gen, jti, iat, exp, rot, made, seen, ip, ua}, times in ms
 -- ARGV[1]  session id
@@ -8,6 +9,7 @@
 -- ARGV[4]  user agent
 -- ARGV[5]  ms that the session lives unused
 -- ARGV[6]  sessions allowed
+-- ARGV[7]  channel of the user
 -- Returns {0}: no such account · {1, issued, expires}: opened, times of the refresh token in ms
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
@@ -27,6 +29,7 @@ end
 table.sort(live, function(a, b) return a[2] < b[2] end)
 for i = 1, #live - tonumber(ARGV[6]) + 1 do
   redis.call('HDEL', KEYS[2], live[i][1])
+  redis.call('PUBLISH', ARGV[7], 'revoked ' .. live[i][1])
 end
 local expires = now + tonumber(ARGV[5])
 redis.call('HSET', KEYS[2], ARGV[1], cjson.encode({

@@ -1,6 +1,7 @@
 #!lua
 -- Exchanges a refresh token. Its generation must be the session's, or the one before within the grace time
--- (two tabs, a lost reply); an older one has been stolen or replayed, and ends the session.
+-- (two tabs, a lost reply); an older one has been stolen or replayed, and ends the session, which
+-- its sockets are told.
 -- KEYS[1]  HASH  the account
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- ARGV[1]  session id
@@ -8,6 +9,7 @@
 -- ARGV[3]  jti for the next token
 -- ARGV[4]  ms of grace
 -- ARGV[5]  ms that the session lives unused
+-- ARGV[6]  channel of the user
 -- Returns {0}: no such account · {1}: no such session · {2, gen, jti, issued, expires}: rotated ·
 --   {3, gen, jti, issued, expires}: the token that is current already · {4, left, now}: reuse, the session has ended,
 --   how many others live on, and when this was, in ms since 1970
@@ -31,6 +33,7 @@ if presented == session.gen - 1 and now - session.rot <= tonumber(ARGV[4]) then
 end
 if presented ~= session.gen then
   redis.call('HDEL', KEYS[2], ARGV[1])
+  redis.call('PUBLISH', ARGV[6], 'revoked ' .. ARGV[1])
   local left = 0
   for _, other in ipairs(redis.call('HVALS', KEYS[2])) do
     left = left + (cjson.decode(other).exp > now and 1 or 0)

@@ -13,7 +13,8 @@
 -- Returns {0}: no such conversation · {1}: the receiver has blocked the sender · {2, seq}: made before ·
 --   {3}: as many messages as allowed · {4}: too many intents wait · {5}: registered too long ago ·
 --   {6, seq, message, number, intent, intent, ...}: appended; its intent's number, then the oldest that wait
-local meta = redis.call('HMGET', KEYS[1], 'a', 'b', 'q', 'o', 'e', ARGV[1] == '0' and 'k1' or 'k0')
+local side = ARGV[1]
+local meta = redis.call('HMGET', KEYS[1], 'a', 'b', 'q', 'o', 'e', side == '0' and 'k1' or 'k0')
 if not meta[1] then
   return {0}
 end
@@ -36,14 +37,14 @@ end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
   return {4}
 end
-local sent = tonumber(meta[4]) + (ARGV[1] == '0' and 1 or 0)
+local sent = tonumber(meta[4]) + (side == '0' and 1 or 0)
 local stamp = string.format('%.0f', now)
-local message = stamp .. '|' .. stamp .. '|0|' .. ARGV[1] .. '|' .. sent .. '|' .. ARGV[2]
+local message = stamp .. '|' .. stamp .. '|0|' .. side .. '|' .. sent .. '|' .. ARGV[2]
 local number = tonumber(meta[5] or '0') + 1
 redis.call('HSET', KEYS[2], seq, message)
 redis.call('HSET', KEYS[1], 'q', seq, 'o', sent, 'e', number, 'l', stamp, 'u', stamp)
 if meta[1] ~= meta[2] then
-  redis.call('HINCRBY', KEYS[1], ARGV[1] == '0' and 'n1' or 'n0', 1)
+  redis.call('HINCRBY', KEYS[1], side == '0' and 'n1' or 'n0', 1)
 end
 if ARGV[3] ~= '' then
   redis.call('SET', KEYS[4], seq, 'PX', ARGV[3])

@@ -33,6 +33,11 @@ pub(super) fn sessions(space: &Keyspace, id: &UserId) -> Key {
     space.part("user", id.as_str(), "sessions")
 }
 
+/// Where the user's sockets hear of sessions that ended.
+pub(super) fn events_channel(space: &Keyspace, id: &UserId) -> String {
+    space.channel("user", id.as_str())
+}
+
 pub(super) fn email(space: &Keyspace, email: &Email) -> Key {
     space.root("email", &digest(email.key()))
 }

@@ -223,7 +223,8 @@ impl AuthStore {
             .keys([&self.account_key(id), &self.sessions_key(id)])
             .arg(&[session.as_str(), jti, &device.ip.to_string(), &device.user_agent])
             .arg(self.refresh_ttl_ms)
-            .arg(self.max_sessions);
+            .arg(self.max_sessions)
+            .arg(keys::events_channel(self.redis.keyspace(), id));
         let reply: Vec<redis::Value> = call.run(&self.redis).await?;
         if let [_no_account] = reply.as_slice() {
             return Ok(Opened::NoAccount);
@@ -259,7 +260,8 @@ impl AuthStore {
             .arg(presented.generation)
             .arg(jti)
             .arg(self.grace_ms)
-            .arg(self.refresh_ttl_ms);
+            .arg(self.refresh_ttl_ms)
+            .arg(keys::events_channel(self.redis.keyspace(), id));
         let reply: Vec<redis::Value> = call.run(&self.redis).await?;
         match reply.as_slice() {
             [code] => {
@@ -279,8 +281,9 @@ impl AuthStore {
     }
 
     pub(super) async fn end_sessions(&self, id: &UserId, which: &str) -> Result<Ended, RedisFailure> {
-        let (ended, left, at_ms): (u32, u32, i64) =
-            END_SESSIONS.keys([&self.sessions_key(id)]).arg(which).run(&self.redis).await?;
+        let call = END_SESSIONS.keys([&self.sessions_key(id)]).arg(which);
+        let call = call.arg(keys::events_channel(self.redis.keyspace(), id));
+        let (ended, left, at_ms): (u32, u32, i64) = call.run(&self.redis).await?;
         Ok(Ended { ended, left, at_ms })
     }
 

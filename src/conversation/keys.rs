@@ -63,6 +63,11 @@ pub(super) fn deleted(space: &Keyspace, tag: &Tag, side: Side) -> Key {
     space.part("conv", tag.as_str(), &format!("deleted:{}", side.as_str()))
 }
 
+/// Where a user's sockets hear that somebody types.
+pub(super) fn events_channel(space: &Keyspace, user: &UserId) -> String {
+    space.channel("user", user.as_str())
+}
+
 pub(super) fn conversations_of(space: &Keyspace, user: &UserId) -> Key {
     space.part("user", user.as_str(), "conversations")
 }

@@ -524,7 +524,7 @@ impl ConversationStore {
     ) -> Result<bool, RedisFailure> {
         TYPE.keys([&keys::conversation(self.space(), tag)])
             .arg(side.as_str())
-            .arg(self.space().channel("user", to.as_str()))
+            .arg(keys::events_channel(self.space(), to))
             .arg(push)
             .run(&self.redis)
             .await

@@ -29,7 +29,7 @@ pub async fn upgrade(
 ) -> Result<HttpResponse, actix_web::Error> {
     let token = bearer(&request).map(str::to_owned);
     let allowed = origin_is_allowed(&request, &origins);
-    Session::new(ways.get_ref().clone(), *rules.get_ref(), token, allowed).upgrade(&request, payload)
+    Session::new(ways.into_inner(), *rules.get_ref(), token, allowed).upgrade(&request, payload)
 }
 
 /// A browser's page must be ours, or of an allowed origin; what sends no `Origin` is no browser.

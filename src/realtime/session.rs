@@ -137,7 +137,7 @@ struct Owed {
 #[derive(Debug)]
 pub struct Session {
     id: String,
-    ways: Ways,
+    ways: Arc<Ways>,
     rules: SocketRules,
     /// From the upgrade's header.
     token: Option<String>,
@@ -166,7 +166,7 @@ type Context = WebsocketContext<Session>;
 
 impl Session {
     /// A socket whose upgrade carried `token`, and came from an allowed origin or not.
-    pub fn new(ways: Ways, rules: SocketRules, token: Option<String>, origin_allowed: bool) -> Self {
+    pub fn new(ways: Arc<Ways>, rules: SocketRules, token: Option<String>, origin_allowed: bool) -> Self {
         Self {
             id: nanoid::nanoid!(),
             ways,
@@ -599,7 +599,12 @@ impl Granted {
     }
 }
 
-async fn grant(ways: Ways, caller: Caller, request: Request, origin: Origin) -> Result<Granted, Refusal> {
+async fn grant(
+    ways: Arc<Ways>,
+    caller: Caller,
+    request: Request,
+    origin: Origin,
+) -> Result<Granted, Refusal> {
     let user = caller.user_id;
     match request {
         Request::Send { to, content, client_id } => {
@@ -655,7 +660,7 @@ struct Opened {
 }
 
 /// Takes back what [`open`] did.
-async fn leave(ways: Ways, user: UserId, socket: String, watched: Vec<UserId>) {
+async fn leave(ways: Arc<Ways>, user: UserId, socket: String, watched: Vec<UserId>) {
     ways.hub.do_send(Detach { user: user.clone(), socket: socket.clone(), watched });
     if let Err(error) = ways.closed.ask(SocketClosed { user_id: user, socket }).await {
         tracing::debug!(%error, "a closed socket is left to run out");
@@ -664,7 +669,7 @@ async fn leave(ways: Ways, user: UserId, socket: String, watched: Vec<UserId>) {
 
 /// Listens before it looks where the log stands: what happens in between is heard, and known by its number.
 async fn open(
-    ways: Ways,
+    ways: Arc<Ways>,
     socket: String,
     outbound: Arc<Outbound>,
     token: String,

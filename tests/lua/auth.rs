@@ -2,7 +2,7 @@ use redis::Value;
 
 use crate::Bench;
 
-const SESSION: [&str; 6] = ["s1", "j1", "127.0.0.1", "agent", "60000", "3"];
+const SESSION: [&str; 7] = ["s1", "j1", "127.0.0.1", "agent", "60000", "3", "nobody hears"];
 
 fn create(bench: &mut Bench, email: &str) -> i64 {
     bench.run("auth/create_account", &["account"], &["60000", "email", email])
@@ -21,7 +21,11 @@ fn open(bench: &mut Bench, id: &str) -> i64 {
 }
 
 fn rotate(bench: &mut Bench, generation: &str, jti: &str, grace: &str) -> Vec<Value> {
-    bench.run("auth/rotate_session", &["account", "sessions"], &["s1", generation, jti, grace, "60000"])
+    bench.run(
+        "auth/rotate_session",
+        &["account", "sessions"],
+        &["s1", generation, jti, grace, "60000", "nobody hears"],
+    )
 }
 
 fn check(bench: &mut Bench, id: &str) -> i64 {
@@ -202,7 +206,8 @@ fn end_sessions_ends_one_or_all_and_counts_the_live() {
         open(&mut bench, id);
     }
     let end = |bench: &mut Bench, which: &str| {
-        let (ended, left, now): (i64, i64, i64) = bench.run("auth/end_sessions", &["sessions"], &[which]);
+        let (ended, left, now): (i64, i64, i64) =
+            bench.run("auth/end_sessions", &["sessions"], &[which, "nobody hears"]);
         assert!(now > 1_000_000);
         (ended, left)
     };
@@ -215,4 +220,31 @@ fn end_sessions_ends_one_or_all_and_counts_the_live() {
     open(&mut bench, "s4");
     open(&mut bench, "s5");
     assert_eq!(end(&mut bench, "*"), (2, 0));
+}
+
+#[test]
+fn sessions_that_are_ended_are_told_on_the_users_channel() {
+    let mut bench = with_account();
+    let channel = bench.key("channel");
+    let mut listener = crate::support::redis_server::connection();
+    listener.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let mut heard = listener.as_pubsub();
+    heard.subscribe(&channel).unwrap();
+    let mut next = || heard.get_message().unwrap().get_payload::<String>().unwrap();
+
+    let sessions = ["s1", "s2", "s3", "s4"];
+    for id in sessions {
+        let mut arguments = SESSION;
+        (arguments[0], arguments[6]) = (id, &channel);
+        bench.code("auth/open_session", &["account", "sessions"], &arguments);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert_eq!(next(), "revoked s1", "pushed out");
+    let arguments = ["s2", "7", "j", "10000", "60000", &channel];
+    bench.run::<Vec<Value>>("auth/rotate_session", &["account", "sessions"], &arguments);
+    assert_eq!(next(), "revoked s2", "reused");
+    bench.run::<Vec<Value>>("auth/end_sessions", &["sessions"], &["none", &channel]);
+    bench.run::<Vec<Value>>("auth/end_sessions", &["sessions"], &["*", &channel]);
+    let told = next();
+    assert!(told == "revoked s3 s4" || told == "revoked s4 s3", "{told}");
 }
