@@ -125,6 +125,7 @@ impl Application {
     /// Starts everything but the accepting of connections, which begins with [`Self::run_until_stopped`]. Must be
     /// called within an actix system.
     pub fn build(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        allow_many_connections();
         let data_dir = DataDir::open(&config.data_dir)?;
         let secret = match config.auth.jwt_secret.expose_secret() {
             "" => data_dir.jwt_secret()?,
@@ -180,6 +181,16 @@ impl Application {
         }
         tracing::info!("stopped");
         Ok(outcome?)
+    }
+}
+
+/// Each connection is a file: as many as the system lets us have.
+fn allow_many_connections() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "open files stay limited to {:?}", limit.current);
     }
 }
 
