@@ -77,6 +77,10 @@ pub struct Config {
     pub conversation: ConversationConfig,
     /// Links.
     pub shortener: ShortenerConfig,
+    /// Where uploaded objects are kept.
+    pub storage: StorageConfig,
+    /// What may be uploaded.
+    pub uploads: UploadConfig,
     /// Requests per client.
     pub rate_limits: RateLimitConfig,
     /// Logs.
@@ -319,6 +323,63 @@ impl RealtimeConfig {
     }
 }
 
+/// Where uploaded objects are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoragePlace {
+    /// `uploads` in the data directory.
+    Local,
+    /// A bucket.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// Put before every name; empty or without slashes at its ends.
+        prefix: String,
+    },
+}
+
+/// `[storage]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StorageConfig {
+    /// `local`, or `s3://bucket/prefix`.
+    #[serde(deserialize_with = "storage_place")]
+    pub url: StoragePlace,
+    /// Base URL of what speaks S3; empty means AWS.
+    pub s3_endpoint: String,
+    /// Region of the bucket.
+    pub s3_region: String,
+    /// Key id; empty means the machine's role.
+    pub s3_access_key_id: String,
+    /// Key.
+    pub s3_secret_access_key: SecretString,
+    /// Speak plain HTTP to the endpoint if its URL says so.
+    pub s3_allow_http: bool,
+    /// Seconds for one operation.
+    pub timeout_secs: u64,
+}
+
+/// `[uploads]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct UploadConfig {
+    /// Bytes of a file.
+    pub max_file_bytes: u64,
+    /// Bytes of an avatar.
+    pub max_avatar_bytes: u64,
+    /// Width times height of an avatar.
+    pub max_avatar_pixels: u64,
+    /// Bytes per second below which an upload is cut.
+    pub min_bytes_per_sec: u64,
+    /// Uploads at a time.
+    pub max_concurrent: usize,
+    /// Uploads at a time by one user.
+    pub max_concurrent_per_user: usize,
+    /// Threads that scale pictures.
+    pub image_threads: usize,
+    /// Pictures that may wait for one.
+    pub image_queue: usize,
+    /// Seconds for a picture, waiting included.
+    pub image_timeout_secs: u64,
+}
+
 /// One rate limit.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Quota {
@@ -353,6 +414,8 @@ pub struct RateLimitConfig {
     pub message: Quota,
     /// Sockets opened.
     pub socket: Quota,
+    /// Uploads by user.
+    pub upload: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -461,7 +524,44 @@ impl Config {
                 problem: error.to_string(),
             },
         )?;
+        self.storage.check()?;
+        self.uploads.check()?;
         self.rate_limits.check()
+    }
+}
+
+impl StorageConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
+        if self.timeout_secs == 0 {
+            return refuse("storage.timeout_secs", "must be 1 or more");
+        }
+        if self.s3_access_key_id.is_empty() != self.s3_secret_access_key.expose_secret().is_empty() {
+            return refuse("storage.s3_access_key_id, storage.s3_secret_access_key", "go together");
+        }
+        if self.s3_endpoint.starts_with("http://") && !self.s3_allow_http {
+            return refuse("storage.s3_endpoint", "must be https unless storage.s3_allow_http is true");
+        }
+        Ok(())
+    }
+}
+
+impl UploadConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let all = [
+            ("uploads.max_file_bytes", self.max_file_bytes),
+            ("uploads.max_avatar_bytes", self.max_avatar_bytes),
+            ("uploads.max_avatar_pixels", self.max_avatar_pixels),
+            ("uploads.min_bytes_per_sec", self.min_bytes_per_sec),
+            ("uploads.max_concurrent", self.max_concurrent as u64),
+            ("uploads.max_concurrent_per_user", self.max_concurrent_per_user as u64),
+            ("uploads.image_threads", self.image_threads as u64),
+            ("uploads.image_timeout_secs", self.image_timeout_secs),
+        ];
+        match all.into_iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(ConfigError::Invalid { key, problem: "must be 1 or more".to_owned() }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -478,6 +578,7 @@ impl RateLimitConfig {
             ("rate_limits.search", self.search),
             ("rate_limits.message", self.message),
             ("rate_limits.socket", self.socket),
+            ("rate_limits.upload", self.upload),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];
@@ -535,6 +636,21 @@ fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Err
         .iter()
         .map(|text| parse(text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a host"))))
         .collect()
+}
+
+/// `local`, `s3://bucket` or `s3://bucket/prefix`.
+fn storage_place<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoragePlace, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "local" {
+        return Ok(StoragePlace::Local);
+    }
+    let place = text.strip_prefix("s3://").unwrap_or_default();
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    if bucket.is_empty() {
+        let problem = format!("`{text}` is neither `local` nor `s3://bucket/prefix`");
+        return Err(serde::de::Error::custom(problem));
+    }
+    Ok(StoragePlace::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
 }
 
 fn empty_as_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {

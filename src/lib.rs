@@ -4,7 +4,8 @@
 //! # Layout
 //!
 //! - [`app`] puts everything together and runs it, [`worker`] what is on each thread; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
-//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`] and [`outbox`] are shared plumbing and know no domain.
+//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`] and
+//!   [`storage`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`presence`] (who is
 //!   here), [`realtime`] (what their devices hear of), [`shortener`] (links and clicks).
 //! - [`openapi`] describes all routes.
@@ -26,6 +27,7 @@ pub mod presence;
 pub mod realtime;
 pub mod redis;
 pub mod shortener;
+pub mod storage;
 pub mod telemetry;
 pub mod users;
 pub mod values;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 const DOMAINS: [&str; 6] = ["auth", "users", "presence", "conversation", "realtime", "shortener"];
-const SHARED: [&str; 5] = ["http", "actor", "redis", "outbox", "values"];
+const SHARED: [&str; 7] = ["http", "actor", "redis", "outbox", "values", "storage", "media"];
 
 /// A file of `src/` with its imports, tests left out.
 struct Source {

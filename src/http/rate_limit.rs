@@ -44,6 +44,8 @@ pub enum LimitedAction {
     Message,
     /// Opening a socket.
     Socket,
+    /// Uploading an avatar or a file, by user.
+    Upload,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -52,7 +54,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -63,6 +65,7 @@ impl LimitedAction {
         Self::Search,
         Self::Message,
         Self::Socket,
+        Self::Upload,
         Self::Api,
         Self::User,
     ];
@@ -80,6 +83,7 @@ impl LimitedAction {
             Self::Search => "search",
             Self::Message => "message",
             Self::Socket => "socket",
+            Self::Upload => "upload",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -97,6 +101,7 @@ impl LimitedAction {
             Self::Search => "Too many searches, slow down",
             Self::Message => "Too many messages, slow down",
             Self::Socket => "Too many sockets opened from this address, slow down",
+            Self::Upload => "Too many uploads, slow down",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -113,6 +118,7 @@ impl LimitedAction {
             Self::Search => config.search,
             Self::Message => config.message,
             Self::Socket => config.socket,
+            Self::Upload => config.upload,
             Self::Api => config.api,
             Self::User => config.user,
         }
