@@ -4,8 +4,8 @@
 //! # Layout
 //!
 //! - [`app`] puts everything together and runs it, [`worker`] what is on each thread; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
-//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`] and
-//!   [`storage`] are shared plumbing and know no domain.
+//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`],
+//!   [`storage`] and [`media`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`presence`] (who is
 //!   here), [`realtime`] (what their devices hear of), [`shortener`] (links and clicks).
 //! - [`openapi`] describes all routes.
@@ -21,6 +21,7 @@ pub mod config;
 pub mod conversation;
 pub mod data_dir;
 pub mod http;
+pub mod media;
 pub mod openapi;
 pub mod outbox;
 pub mod presence;

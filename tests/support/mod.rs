@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 pub mod client;
+pub mod pictures;
 pub mod redis_server;
 pub mod schema;
 pub mod server;
