@@ -38,7 +38,9 @@ use crate::http::connection::{Patience, PatientStream};
 use crate::http::health::MetricsAccess;
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
+use crate::http::upload::Uploads;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
+use crate::media::Painter;
 use crate::openapi;
 use crate::realtime;
 use crate::realtime::hub::{GoAway, Hub};
@@ -50,6 +52,7 @@ use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
 use crate::shortener::routes::shapes::PublicUrl;
 use crate::shortener::target::OwnHosts;
+use crate::storage::{self, Storage, StorageThread};
 use crate::users;
 use crate::worker::{Background, Blueprint, Worker};
 
@@ -67,6 +70,9 @@ pub enum StartError {
     /// No embedded datastore.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// No place for uploads.
+    #[error(transparent)]
+    Storage(#[from] storage::OpenError),
     /// `redis.url` makes no sense.
     #[error("setting `redis.url`: {0}")]
     RedisUrl(#[from] redis::RedisError),
@@ -92,6 +98,7 @@ pub struct Application {
     address: SocketAddr,
     public_url: Url,
     embedded: Option<Embedded>,
+    storage: StorageThread,
     _background: Background,
     _data_dir: DataDir,
 }
@@ -131,6 +138,7 @@ impl Application {
             "" => data_dir.jwt_secret()?,
             _ => config.auth.jwt_secret.clone(),
         };
+        let (storage, storage_thread) = Storage::open(&config.storage, data_dir.path())?;
         let listener = listen(config.server.bind)
             .map_err(|source| StartError::Listen { address: config.server.bind, source })?;
         let embedded = match config.redis.is_embedded() {
@@ -147,10 +155,19 @@ impl Application {
         };
         let hasher = start_hasher(&config)?;
         let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
-        let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, hub, places });
+        let painter = start_painter(&config);
+        let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, hub, painter, storage, places });
         let background = Background::start(&blueprint);
         let server = serve(blueprint, listener, &public_url, metrics)?;
-        Ok(Self { server, address, public_url, embedded, _background: background, _data_dir: data_dir })
+        Ok(Self {
+            server,
+            address,
+            public_url,
+            embedded,
+            storage: storage_thread,
+            _background: background,
+            _data_dir: data_dir,
+        })
     }
 
     /// The port listened on.
@@ -176,6 +193,7 @@ impl Application {
     /// Serves until told to stop, then lets everything finish.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
         let outcome = self.server.await;
+        self.storage.stop();
         if let Some(embedded) = self.embedded {
             embedded.stop();
         }
@@ -226,6 +244,17 @@ fn start_hasher(config: &Config) -> Result<Mailbox<PasswordHasher>, StartError> 
     Ok(Mailbox::new(address, gate))
 }
 
+fn start_painter(config: &Config) -> Mailbox<Painter> {
+    let uploads = &config.uploads;
+    let max_pixels = uploads.max_avatar_pixels;
+    let address = SyncArbiter::start(uploads.image_threads, move || Painter::new(max_pixels));
+    let gate = Gate::new(
+        uploads.image_threads + uploads.image_queue,
+        Duration::from_secs(uploads.image_timeout_secs),
+    );
+    Mailbox::new(address, gate)
+}
+
 fn serve(
     blueprint: Arc<Blueprint>,
     listener: TcpListener,
@@ -237,7 +266,8 @@ fn serve(
     let patience = patience(&blueprint.config);
     let (head, idle) =
         (Duration::from_secs(settings.head_timeout_secs), Duration::from_secs(settings.keep_alive_secs));
-    let shared = Shared::new(&blueprint.config, public_url, metrics);
+    let linger = Duration::from_secs(settings.body_timeout_secs);
+    let shared = Shared::new(&blueprint, public_url, metrics);
     RateLimits::sweep_forever(shared.limits.clone());
     let app = move || {
         let worker = Worker::start(&blueprint);
@@ -272,6 +302,12 @@ fn serve(
                 .graceful_shutdown_signal(stopped)
                 .keep_alive(idle)
                 .client_request_timeout(head)
+                // What a client still sends of a body that has been refused is read and forgotten for a while, because
+                // closing at once would take the answer from it.
+                .client_disconnect_timeout(linger)
+                .on_connect_ext(|stream: &PatientStream, data| {
+                    data.insert(stream.answer_clock());
+                })
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
@@ -308,10 +344,14 @@ struct Shared {
     limits: web::Data<RateLimits>,
     messages: web::Data<MessageRules>,
     sockets: web::Data<SocketRules>,
+    uploads: web::Data<Uploads>,
+    painter: web::Data<Mailbox<Painter>>,
+    storage: web::Data<Storage>,
 }
 
 impl Shared {
-    fn new(config: &Config, public_url: &Url, metrics: PrometheusHandle) -> Self {
+    fn new(blueprint: &Blueprint, public_url: &Url, metrics: PrometheusHandle) -> Self {
+        let Blueprint { config, painter, storage, .. } = blueprint;
         let server = &config.server;
         let mut origins = server.allowed_origins.clone();
         origins.push(public_url.origin().ascii_serialization());
@@ -326,6 +366,9 @@ impl Shared {
             limits: web::Data::new(RateLimits::new(&config.rate_limits)),
             messages: web::Data::new(MessageRules { max_bytes: config.conversation.max_message_bytes }),
             sockets: web::Data::new(SocketRules::new(&config.realtime, &config.conversation)),
+            uploads: web::Data::new(Uploads::new(&config.uploads, server)),
+            painter: web::Data::new(painter.clone()),
+            storage: web::Data::new(storage.clone()),
         }
     }
 
@@ -340,6 +383,9 @@ impl Shared {
             .app_data(self.limits.clone())
             .app_data(self.messages.clone())
             .app_data(self.sockets.clone())
+            .app_data(self.uploads.clone())
+            .app_data(self.painter.clone())
+            .app_data(self.storage.clone())
             .app_data(query_errors())
             .app_data(path_errors());
     }

@@ -17,6 +17,7 @@ use crate::auth::tokens::Tokens;
 use crate::auth::{Asks, SessionManager};
 use crate::config::Config;
 use crate::conversation::Conversations;
+use crate::media::Painter;
 use crate::presence::PresenceKeeper;
 use crate::presence::messages::SetStatus;
 use crate::realtime::session::Ways;
@@ -25,6 +26,7 @@ use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;
 use crate::shortener::Shortener;
 use crate::shortener::actor::OwnPlaces;
+use crate::storage::Storage;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
 use crate::{conversation, presence};
@@ -42,6 +44,10 @@ pub struct Blueprint {
     pub hasher: Mailbox<PasswordHasher>,
     /// The node's ear.
     pub hub: Addr<Hub>,
+    /// The pool that scales pictures.
+    pub painter: Mailbox<Painter>,
+    /// Where uploads are kept.
+    pub storage: Storage,
     /// What links must not lead to.
     pub places: OwnPlaces,
 }

@@ -3,12 +3,18 @@
 //! actix-http times a connection's first head and its idling. What it does not time is left to a [`PatientStream`]:
 //! a later head that never ends, a body that nobody reads, a client that does not read its answer. Invariant: a
 //! connection on which nothing is achieved within its [`Patience`] is closed.
+//!
+//! An upload may honestly take longer than any answer. Its handler bounds the waits itself, and stops the connection's
+//! clock meanwhile: [`AnswerClock`].
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_web::HttpRequest;
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
@@ -27,6 +33,52 @@ pub struct Patience {
     pub idle: Duration,
 }
 
+/// How long a client has been waiting for an answer: what the stream of a connection and its handlers share.
+#[derive(Debug, Clone, Default)]
+pub struct AnswerClock(Rc<Clock>);
+
+#[derive(Debug, Default)]
+struct Clock {
+    since: Cell<Option<Instant>>,
+    holders: Cell<usize>,
+}
+
+impl AnswerClock {
+    /// Stops the clock of the connection that `request` came by. Who does that bounds each wait himself.
+    pub fn hold(request: &HttpRequest) -> Held {
+        let clock = request.conn_data::<Self>().cloned().unwrap_or_default();
+        clock.0.holders.update(|holders| holders + 1);
+        Held(clock)
+    }
+
+    fn start(&self) {
+        if self.0.since.get().is_none() {
+            self.0.since.set(Some(Instant::now()));
+        }
+    }
+
+    fn stop(&self) {
+        self.0.since.set(None);
+    }
+
+    /// Since when an answer is due, if the clock runs.
+    fn running_since(&self) -> Option<Instant> {
+        self.0.since.get().filter(|_| self.0.holders.get() == 0)
+    }
+}
+
+/// As long as it lives the clock stands; afterwards it starts anew.
+#[derive(Debug)]
+pub struct Held(AnswerClock);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Clock { since, holders } = &*self.0.0;
+        holders.update(|holders| holders - 1);
+        since.set(Some(Instant::now()));
+    }
+}
+
 /// A TCP stream with three clocks.
 #[derive(Debug)]
 pub struct PatientStream {
@@ -34,7 +86,7 @@ pub struct PatientStream {
     patience: Patience,
     tick: Pin<Box<Sleep>>,
     active: Instant,
-    asked: Option<Instant>,
+    asked: AnswerClock,
     stalled: Option<Instant>,
 }
 
@@ -42,7 +94,12 @@ impl PatientStream {
     /// A stream whose clocks start now.
     pub fn new(stream: TcpStream, patience: Patience) -> Self {
         let tick = Box::pin(sleep(TICK));
-        Self { stream, patience, tick, active: Instant::now(), asked: None, stalled: None }
+        Self { stream, patience, tick, active: Instant::now(), asked: AnswerClock::default(), stalled: None }
+    }
+
+    /// The clock that handlers may stop.
+    pub fn answer_clock(&self) -> AnswerClock {
+        self.asked.clone()
     }
 
     /// An error once a clock has run out. Polled with every read and write that has to wait.
@@ -52,7 +109,10 @@ impl PatientStream {
             let over =
                 |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
             let Patience { answer, write, idle } = self.patience;
-            if over(self.asked, answer) || over(self.stalled, write) || over(Some(self.active), idle) {
+            if over(self.asked.running_since(), answer)
+                || over(self.stalled, write)
+                || over(Some(self.active), idle)
+            {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             self.tick.as_mut().reset((now + TICK).into());
@@ -75,9 +135,8 @@ impl AsyncRead for PatientStream {
             }
             ready => {
                 if buffer.filled().len() > before {
-                    let now = Instant::now();
-                    self.active = now;
-                    self.asked.get_or_insert(now);
+                    self.active = Instant::now();
+                    self.asked.start();
                     // Also while data keeps coming: a drip is no progress.
                     self.check(context)?;
                 }
@@ -102,7 +161,8 @@ impl AsyncWrite for PatientStream {
             }
             ready => {
                 self.active = Instant::now();
-                (self.asked, self.stalled) = (None, None);
+                self.asked.stop();
+                self.stalled = None;
                 ready
             }
         }

@@ -99,8 +99,10 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let error = known.unwrap_or_else(|| ApiError::of_status(response.status()));
     let (request, before) = response.into_parts();
     let mut after = render(&request, &error);
-    if let Some(allow) = before.headers().get(header::ALLOW) {
-        after.headers_mut().insert(header::ALLOW, allow.clone());
+    for name in [header::ALLOW, header::CONTENT_RANGE] {
+        if let Some(value) = before.headers().get(&name) {
+            after.headers_mut().insert(name, value.clone());
+        }
     }
     ServiceResponse::new(request, after)
 }

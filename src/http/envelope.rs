@@ -17,7 +17,7 @@ use super::error::{ApiError, FieldError};
 pub enum Surface {
     /// `/api/v1`.
     Links,
-    /// The rest of `/api`.
+    /// The rest of `/api`, and `/uploads`.
     Social,
     /// Short links and pages.
     Page,
@@ -31,7 +31,7 @@ impl Surface {
         };
         if below("/api/v1") {
             Self::Links
-        } else if below("/api") {
+        } else if below("/api") || below("/uploads") {
             Self::Social
         } else {
             Self::Page

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::actor::AskError;
 use crate::redis::RedisFailure;
+use crate::storage::StorageError;
 
 /// Seconds after which a 503 may be tried again.
 const RETRY_SECS: u64 = 1;
@@ -143,6 +144,20 @@ impl ResponseError for ApiError {
 impl From<AskError> for ApiError {
     fn from(_: AskError) -> Self {
         Self::unavailable()
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::NotFound => Self::of_status(StatusCode::NOT_FOUND),
+            StorageError::TooLarge(_) => Self::of_status(StatusCode::PAYLOAD_TOO_LARGE),
+            StorageError::Stopped => Self::unavailable(),
+            StorageError::TimedOut | StorageError::Failed(_) => {
+                tracing::error!(cause = &error as &(dyn std::error::Error + 'static), "the store failed");
+                Self::unavailable()
+            }
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! - [`edge`]: what happens to every request: id, log line, metrics, security headers, rendering of errors.
 //! - [`body`]: bounded reading of JSON and forms, [`query`]: numbers in a query, [`client`]: whose request it is,
 //!   [`connection`]: how long it may take.
+//! - [`multipart`]: bounded reading of uploads, [`upload`]: who may send one and where it goes, [`download`]: answers
+//!   with what is stored.
 //! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.
 //! - [`health`]: liveness, readiness, metrics. [`pages`]: what a browser sees.
 //!
@@ -13,14 +15,17 @@
 pub mod body;
 pub mod client;
 pub mod connection;
+pub mod download;
 pub mod edge;
 pub mod envelope;
 pub mod error;
 pub mod health;
+pub mod multipart;
 pub mod pages;
 pub mod query;
 pub mod rate_limit;
 pub mod router;
+pub mod upload;
 
 pub use body::JsonBody;
 pub use error::{ApiError, FieldError};
