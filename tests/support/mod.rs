@@ -4,8 +4,10 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 pub mod client;
+pub mod form;
 pub mod pictures;
 pub mod redis_server;
+pub mod s3;
 pub mod schema;
 pub mod server;
 pub mod socket;
