@@ -22,6 +22,9 @@ SEED = os.environ.get("SEED", "1")
 EXAMPLES = os.environ.get("EXAMPLES", "40")
 WORK_LIMIT = float(os.environ.get("WORK_LIMIT", "140"))
 PASSWORD = "a fuzzed horse battery staple"
+UPLOAD = "/api/users/uploads/avatar"
+# One pixel.
+PICTURE = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 
 # Throttles would turn most answers into 429; hashing at full cost would be most of the time.
 SETTINGS = {
@@ -97,6 +100,19 @@ class Api:
         except OSError as error:
             raise Failed(f"{path}: {error}") from error
 
+    def upload_avatar(self, token):
+        """Returns the last segment of the avatar's path."""
+        boundary = "----contract"
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="avatar"; filename="a.gif"\r\n\r\n'
+        body = head.encode() + PICTURE + f"\r\n--{boundary}--\r\n".encode()
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(self.url + UPLOAD, body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)["avatar"].rpartition("/")[2]
+        except OSError as error:
+            raise Failed(f"{UPLOAD}: {error}") from error
+
     def register(self, name):
         account = {"email": f"{name}@example.com", "password": PASSWORD}
         return self.call("/api/v1/auth/register", account)["data"]
@@ -131,6 +147,7 @@ def prepare(api):
         "USERNAMES": [f"new-{number}" for number in range(30)],
         "PASSWORDS": [PASSWORD, PASSWORD, "another fuzzed horse"],
         "SESSION_IDS": [session["sessionId"]],
+        "AVATARS": [api.upload_avatar(other)],
         # A token serves once, so each run needs its own.
         "REFRESH_TOKENS": [api.register(f"refresher-{number}")["refreshToken"] for number in range(20)],
     }
@@ -208,7 +225,8 @@ def never_successful(description, seen):
 def test(binary, directory):
     """The names of what failed."""
     deadline = time.monotonic() + WORK_LIMIT
-    failures, seen = [], set()
+    # No generator draws a picture; prepare has uploaded one.
+    failures, seen = [], {("POST", UPLOAD, 200)}
     server = Server(binary, directory)
     try:
         api = Api(server.wait_until_ready())

@@ -114,6 +114,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         conversation::routes::routes(),
         realtime::routes::routes(),
         users::routes::routes(),
+        users::routes::avatar::routes(),
         shortener::routes::links::routes(),
         shortener::routes::redirect::routes(),
     ]

@@ -416,6 +416,8 @@ pub struct RateLimitConfig {
     pub socket: Quota,
     /// Uploads by user.
     pub upload: Quota,
+    /// Avatars and files fetched by IP.
+    pub download: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -579,6 +581,7 @@ impl RateLimitConfig {
             ("rate_limits.message", self.message),
             ("rate_limits.socket", self.socket),
             ("rate_limits.upload", self.upload),
+            ("rate_limits.download", self.download),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];

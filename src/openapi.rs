@@ -46,6 +46,7 @@ const SLICE: usize = 16 * 1024;
         conversation::routes::block, conversation::routes::unblock, conversation::routes::blocks,
         realtime::routes::upgrade,
         users::routes::list, users::routes::fetch, users::routes::update, users::routes::set_status,
+        users::routes::avatar::change, users::routes::avatar::show,
         shortener::routes::links::shorten, shortener::routes::links::list, shortener::routes::links::visit,
         shortener::routes::links::unlock, shortener::routes::links::fetch, shortener::routes::links::stats,
         shortener::routes::links::update, shortener::routes::links::delete,

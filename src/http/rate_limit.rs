@@ -46,6 +46,8 @@ pub enum LimitedAction {
     Socket,
     /// Uploading an avatar or a file, by user.
     Upload,
+    /// Fetching an avatar or a file, by address.
+    Download,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -54,7 +56,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -66,6 +68,7 @@ impl LimitedAction {
         Self::Message,
         Self::Socket,
         Self::Upload,
+        Self::Download,
         Self::Api,
         Self::User,
     ];
@@ -84,6 +87,7 @@ impl LimitedAction {
             Self::Message => "message",
             Self::Socket => "socket",
             Self::Upload => "upload",
+            Self::Download => "download",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -102,6 +106,7 @@ impl LimitedAction {
             Self::Message => "Too many messages, slow down",
             Self::Socket => "Too many sockets opened from this address, slow down",
             Self::Upload => "Too many uploads, slow down",
+            Self::Download => "Too many files fetched from this address, slow down",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -119,6 +124,7 @@ impl LimitedAction {
             Self::Message => config.message,
             Self::Socket => config.socket,
             Self::Upload => config.upload,
+            Self::Download => config.download,
             Self::Api => config.api,
             Self::User => config.user,
         }

@@ -1,5 +1,6 @@
 //! The stores there are: a local folder, S3 and what speaks like it.
 
+use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -26,13 +27,20 @@ const S3_PART_BYTES: usize = 5 * 1024 * 1024;
 const S3_RETRIES: usize = 2;
 
 /// A store, and what is particular about it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Backend {
     pub(super) store: Arc<dyn ObjectStore>,
     /// The size of parts that suits it.
     pub(super) part_bytes: usize,
     /// Where it is, if on this machine.
     pub(super) folder: Option<PathBuf>,
+}
+
+/// By the store's own short name: its fields hold the key.
+impl fmt::Debug for Backend {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.store)
+    }
 }
 
 impl Backend {

@@ -1,4 +1,6 @@
-//! `/api/users`: the directory, profiles, status.
+//! `/api/users`: the directory, profiles, status; avatars are in [`avatar`].
+
+pub mod avatar;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -17,5 +17,6 @@ mod openapi;
 mod realtime;
 mod redirect;
 mod storage_s3;
+mod uploads;
 mod url;
 mod url_stats;

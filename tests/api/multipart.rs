@@ -1,7 +1,5 @@
 //! Reading forms and storing their file, below any route: a handler that says what it got.
 
-use std::path::Path;
-
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
@@ -13,7 +11,7 @@ use ayrene::storage::{ObjectName, Storage, StorageThread};
 use serde_json::{Value, json};
 
 use crate::support::form::Form;
-use crate::support::pictures;
+use crate::support::{files, pictures};
 
 const SHAPE: Shape = Shape { file: &["file", "avatar"], texts: &["receiverId", "note"] };
 const MAX_FILE: usize = 700_000;
@@ -80,19 +78,8 @@ impl Bench {
 
     /// Every file in the store, once everything under way has ended.
     fn files(mut self) -> Vec<String> {
-        fn walk(folder: &Path, found: &mut Vec<String>) {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => walk(&path, found),
-                    false => found.push(path.to_str().unwrap().to_owned()),
-                }
-            }
-        }
         self.thread.take().unwrap().stop();
-        let mut found = Vec::new();
-        walk(&self.dir.path().join("uploads"), &mut found);
-        found
+        files::below(&self.dir.path().join("uploads"))
     }
 }
 

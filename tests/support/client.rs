@@ -6,6 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use super::form::Form;
 use super::schema;
 use super::server::PASSWORD;
 
@@ -22,6 +23,7 @@ pub struct Client {
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
     pub text: String,
     /// Null when the body is no JSON.
     pub json: Value,
@@ -119,6 +121,10 @@ impl Request {
         self
     }
 
+    pub fn multipart(self, form: Form) -> Self {
+        self.body(&Form::content_type(), form.body())
+    }
+
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self
@@ -128,9 +134,10 @@ impl Request {
     pub async fn send(self) -> Answer {
         let response = self.builder.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
+        let bytes = response.bytes().await.unwrap().to_vec();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Answer { status, headers, text, json };
+        let answer = Answer { status, headers, bytes, text, json };
         schema::check(self.method.as_str(), &self.path, &answer);
         answer
     }

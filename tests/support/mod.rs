@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 pub mod client;
+pub mod files;
 pub mod form;
 pub mod pictures;
 pub mod redis_server;

@@ -10,7 +10,7 @@ use ayrene::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::client::Client;
-use super::redis_server;
+use super::{files, redis_server};
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -20,7 +20,7 @@ pub struct TestServer {
     pub prefix: String,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// The defaults, made light: one worker, cheap hashes, limits out of the way.
@@ -60,7 +60,7 @@ impl TestServer {
             });
         });
         let (address, handle) = receiver.recv().expect("the server starts");
-        Self { address, prefix, handle, thread: Some(thread), _data: data }
+        Self { address, prefix, handle, thread: Some(thread), data }
     }
 
     /// A client without a token.
@@ -73,6 +73,11 @@ impl TestServer {
         let client = self.client();
         let account = client.register(&format!("{}@example.com", nanoid::nanoid!(10))).await;
         client.with_token(account["accessToken"].as_str().unwrap())
+    }
+
+    /// Every file in the folder of uploads, half-written ones too.
+    pub fn uploads(&self) -> Vec<String> {
+        files::below(&self.data.path().join("uploads"))
     }
 
     /// A key's full name.
