@@ -66,10 +66,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let ranks = zipf::ranks(codes.len(), TRAFFIC);
-    let paths: Arc<Vec<String>> = Arc::new(ranks.iter().map(|&rank| format!("/{}", codes[rank])).collect());
+    let requests = ranks.iter().map(|&rank| load::get(&format!("/{}", codes[rank]), ""));
+    let requests = Arc::new(requests.collect());
     let mut contenders = vec![("ayrene", ayrene.address), ("bare actix-web", bare.address)];
     contenders.extend(nginx.as_ref().map(|nginx| ("nginx return 302", nginx.address)));
-    let rounds = run_rounds(&options, &contenders, &paths)?;
+    let rounds = run_rounds(&options, &contenders, &requests)?;
 
     let clicks = clicks_of_all(ayrene.address, &token)?;
     let answered: u64 = rounds[0].iter().map(|outcome| outcome.answered).sum();
@@ -162,7 +163,7 @@ fn summary(refused: &[(String, String)]) -> Vec<(String, String)> {
 fn run_rounds(
     options: &Options,
     contenders: &[(&str, SocketAddr)],
-    paths: &Arc<Vec<String>>,
+    requests: &Arc<Vec<Vec<u8>>>,
 ) -> Result<Vec<Vec<Outcome>>, Box<dyn Error>> {
     let mut rounds = vec![Vec::new(); contenders.len()];
     for round in 1..=options.rounds {
@@ -173,7 +174,7 @@ fn run_rounds(
                 duration: Duration::from_secs(options.seconds),
                 expected: "HTTP/1.1 302",
             };
-            let outcome = load::run(&load, paths)?;
+            let outcome = load::run(&load, requests)?;
             println!("round {round}    {name:<18}{:>9.0} req/s", outcome.rate());
             rounds[index].push(outcome);
         }

@@ -7,6 +7,8 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout, reason = "a bench")]
 
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/process.rs"]
@@ -14,11 +16,14 @@ mod process;
 #[path = "support/sockets.rs"]
 mod sockets;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use load::Load;
 use process::Process;
-use serde_json::json;
+use serde_json::{Value, json};
 use sockets::{Failure, Outcome, Pace, User};
 
 /// Messages that a sender may have unanswered.
@@ -32,6 +37,7 @@ struct Options {
     seconds: u64,
     pairs: usize,
     sockets: usize,
+    posts: usize,
     json: Option<PathBuf>,
 }
 
@@ -43,7 +49,8 @@ fn main() -> Result<(), Failure> {
 
 fn options() -> Result<Options, Failure> {
     use lexopt::prelude::*;
-    let mut options = Options { rounds: 3, seconds: 5, pairs: 32, sockets: 5_000, json: None };
+    let mut options =
+        Options { rounds: 3, seconds: 5, pairs: 32, sockets: 5_000, posts: 1_000_000, json: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -51,6 +58,7 @@ fn options() -> Result<Options, Failure> {
             Long("seconds") => options.seconds = parser.value()?.parse()?,
             Long("pairs") => options.pairs = parser.value()?.parse()?,
             Long("sockets") => options.sockets = parser.value()?.parse()?,
+            Long("posts") => options.posts = parser.value()?.parse()?,
             Long("json") => options.json = Some(parser.value()?.into()),
             // What cargo itself passes.
             Long("bench") => {}
@@ -106,12 +114,14 @@ async fn bench(options: &Options) -> Result<(), Failure> {
         let outcome = sockets::run(one.address, one.address, &pairs, pace, duration).await?;
         rows.push(show(&format!("{round}: one node, {:.0} a second", GOAL * EASY), &outcome));
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("messages delivered per append of the script alone (median): {:.2}", ratios[ratios.len() / 2]);
+    if let Some(ratio) = median(ratios) {
+        println!("messages delivered per append of the script alone (median): {ratio:.2}");
+        report["ratio_to_script"] = json!(ratio);
+    }
     report["messages"] = json!(rows);
-    report["ratio_to_script"] = json!(ratios[ratios.len() / 2]);
-
     report["kb_per_socket"] = json!(idle_sockets(&two, &users, options.sockets).await?);
+    report["likes"] = likes(one.address, &users, duration).await?;
+    report["feed"] = feed(&redis, one.address, &users[0], options, duration).await?;
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
     }
@@ -137,6 +147,105 @@ async fn idle_sockets(node: &Process, users: &[User], count: usize) -> Result<f6
         started.elapsed().as_secs_f64()
     );
     Ok(each)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn bearer(user: &User) -> String {
+    format!("Authorization: Bearer {}\r\n", user.token)
+}
+
+async fn drive(
+    address: SocketAddr,
+    connections: usize,
+    requests: Vec<Vec<u8>>,
+    duration: Duration,
+) -> Result<load::Outcome, Failure> {
+    let load = Load { address, connections, duration, expected: "HTTP/1.1 200" };
+    let requests = Arc::new(requests);
+    let outcome = tokio::task::spawn_blocking(move || load::run(&load, &requests)).await??;
+    if outcome.errors > 0 {
+        return Err(format!("{} requests failed", outcome.errors).into());
+    }
+    Ok(outcome)
+}
+
+async fn post(address: SocketAddr, author: &User, title: &str) -> Result<String, Failure> {
+    let body =
+        json!({ "title": title, "description": "of a bench", "content": "as long as a short post is" });
+    let request = reqwest::Client::new().post(format!("http://{address}/api/posts")).json(&body);
+    let answer: Value = request.bearer_auth(&author.token).send().await?.json().await?;
+    answer["post"]["_id"].as_str().map(str::to_owned).ok_or_else(|| format!("post: {answer}").into())
+}
+
+/// Toggles by many users at once: on one post, and each on another.
+async fn likes(address: SocketAddr, users: &[User], duration: Duration) -> Result<Value, Failure> {
+    let hot = post(address, &users[0], "hot").await?;
+    let mut many = Vec::new();
+    for user in users {
+        many.push(post(address, user, "one of many").await?);
+    }
+    let like = |post: &String, user: &User| {
+        load::bodiless("POST", &format!("/api/posts/{post}/like"), &bearer(user))
+    };
+    let on_one = users.iter().map(|user| like(&hot, user)).collect();
+    let on_many = users.iter().zip(&many).map(|(user, post)| like(post, user)).collect();
+    let one = drive(address, users.len(), on_one, duration).await?;
+    let many = drive(address, users.len(), on_many, duration).await?;
+    let path = format!("http://{address}/api/posts/{hot}");
+    let request = reqwest::Client::new().get(path).bearer_auth(&users[0].token);
+    let answer: Value = request.send().await?.json().await?;
+    let (count, revision) = (&answer["post"]["likesCount"], answer["post"]["__v"].as_u64());
+    println!(
+        "likes: {:.0}/s on one post, {:.0}/s on many; answered {}, __v {}, likesCount {count}",
+        one.rate(),
+        many.rate(),
+        one.answered,
+        revision.unwrap_or_default()
+    );
+    if revision != Some(one.answered) {
+        return Err("likes answered and counted differ".into());
+    }
+    Ok(json!({ "one_post_per_second": one.rate(), "many_posts_per_second": many.rate() }))
+}
+
+/// The newest page, and pages from anywhere, of a short feed and of a long one.
+async fn feed(
+    redis: &nodes::Redis,
+    address: SocketAddr,
+    user: &User,
+    options: &Options,
+    duration: Duration,
+) -> Result<Value, Failure> {
+    const SHORT: usize = 1_000;
+    let reads = |posts: usize| {
+        let pages = (posts / 10) as u64;
+        let page = |number: u64| load::get(&format!("/api/posts?limit=10&page={number}"), &bearer(user));
+        let number = |draw: u64| if draw.is_multiple_of(2) { 1 } else { 1 + draw * 7919 % pages };
+        (0..256).map(|draw| page(number(draw))).collect::<Vec<_>>()
+    };
+    let mut rates = Vec::new();
+    let mut from = 0;
+    for posts in [SHORT, options.posts] {
+        redis.seed_posts(&user.id, from..posts).await?;
+        from = posts;
+        drive(address, 16, reads(posts), duration / 4).await?;
+        let mut rounds = Vec::new();
+        for _ in 0..options.rounds.max(1) {
+            rounds.push(drive(address, 16, reads(posts), duration).await?.rate());
+        }
+        rates.push(median(rounds).unwrap_or_default());
+    }
+    let (short, long) = (rates[0], rates[1]);
+    println!(
+        "feed: {short:.0} pages/s of {SHORT} posts, {long:.0} pages/s of {} posts; ratio {:.2}",
+        options.posts,
+        short / long
+    );
+    Ok(json!({ "short_per_second": short, "long_per_second": long, "ratio": short / long }))
 }
 
 fn resident_kb(pid: u32) -> Option<u64> {

@@ -45,14 +45,28 @@ pub(crate) struct Load {
     pub(crate) expected: &'static str,
 }
 
-/// Runs `load` over `paths`, which every connection walks from a start of its own.
-pub(crate) fn run(load: &Load, paths: &Arc<Vec<String>>) -> io::Result<Outcome> {
+/// A GET of `path` as a browser would send it, more or less.
+pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
+    bodiless("GET", path, headers)
+}
+
+/// A request without a body; `headers` are whole lines.
+pub(crate) fn bodiless(method: &str, path: &str, headers: &str) -> Vec<u8> {
+    let length = if method == "GET" { "" } else { "Content-Length: 0\r\n" };
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n{headers}{length}\r\n"
+    )
+    .into_bytes()
+}
+
+/// Runs `load` over `requests`, which every connection walks from a start of its own; on a runtime of its own.
+pub(crate) fn run(load: &Load, requests: &Arc<Vec<Vec<u8>>>) -> io::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let started = Instant::now();
         let deadline = started + load.duration;
         let tasks: Vec<_> = (0..load.connections)
-            .map(|index| tokio::spawn(connection(load.clone(), paths.clone(), index, deadline)))
+            .map(|index| tokio::spawn(connection(load.clone(), requests.clone(), index, deadline)))
             .collect();
         let mut total = Outcome { answered: 0, errors: 0, elapsed: Duration::ZERO, latency: histogram() };
         for task in tasks {
@@ -70,9 +84,9 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).unwrap_or_else(|error| unreachable!("fixed bounds: {error}"))
 }
 
-async fn connection(load: Load, paths: Arc<Vec<String>>, index: usize, deadline: Instant) -> Outcome {
+async fn connection(load: Load, requests: Arc<Vec<Vec<u8>>>, index: usize, deadline: Instant) -> Outcome {
     let mut outcome = Outcome { answered: 0, errors: 0, elapsed: Duration::ZERO, latency: histogram() };
-    let mut position = index * paths.len() / load.connections;
+    let mut position = index * requests.len() / load.connections;
     let mut buffer = Vec::with_capacity(16 * 1024);
     while Instant::now() < deadline {
         let Ok(mut stream) = TcpStream::connect(load.address).await else {
@@ -82,13 +96,10 @@ async fn connection(load: Load, paths: Arc<Vec<String>>, index: usize, deadline:
         };
         let _ = stream.set_nodelay(true);
         while Instant::now() < deadline {
-            let path = &paths[position % paths.len()];
+            let request = &requests[position % requests.len()];
             position += 1;
             let sent = Instant::now();
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\r\n"
-            );
-            match exchange(&mut stream, request.as_bytes(), &mut buffer).await {
+            match exchange(&mut stream, request, &mut buffer).await {
                 Ok(head) => {
                     let micros = sent.elapsed().as_micros() as u64;
                     if head.starts_with(load.expected.as_bytes()) {

@@ -89,6 +89,32 @@ impl Redis {
         }
         Ok(rate)
     }
+
+    /// Writes posts by `author` as the server keeps them, each older than any real one.
+    pub(crate) async fn seed_posts(
+        &self,
+        author: &str,
+        numbers: std::ops::Range<usize>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut connection =
+            redis::Client::open(self.url.as_str())?.get_multiplexed_async_connection().await?;
+        let numbers: Vec<usize> = numbers.collect();
+        for chunk in numbers.chunks(5_000) {
+            let mut pipeline = redis::pipe();
+            for number in chunk {
+                // Made in 2020, one a second, the later the older.
+                let secs = 1_600_000_000 - number;
+                let (id, micros) = (format!("{secs:08x}{number:016x}"), secs as u64 * 1_000_000);
+                let fields =
+                    [("u", author), ("t", "Seeded"), ("d", "by a bench"), ("b", "A short post"), ("v", "0")];
+                let key = format!("ay:{{post:{id}}}");
+                pipeline.cmd("HSET").arg(key).arg(&fields).arg("m").arg(micros / 1000).ignore();
+                pipeline.cmd("ZADD").arg("ay:{posts:feed}").arg(micros).arg(&id).ignore();
+            }
+            let _: () = pipeline.query_async(&mut connection).await?;
+        }
+        Ok(())
+    }
 }
 
 /// ayrene on somebody else's Redis, its limits out of the way.
@@ -104,6 +130,7 @@ pub(crate) fn node(data_dir: &Path, redis_url: &str, workers: usize) -> io::Resu
         .env("AYRENE__AUTH__ARGON2_MEMORY_KIB", "64")
         .env("AYRENE__AUTH__ARGON2_ITERATIONS", "1")
         .env("AYRENE__RATE_LIMITS__ENABLED", "false")
+        .env("AYRENE__POSTS__FEED_LENGTH", "10000000")
         .env("AYRENE__REALTIME__FRAMES__REQUESTS", "2000000000")
         .env("AYRENE__REALTIME__FRAMES__PER_SECS", "1")
         .env("AYRENE__REALTIME__MAX_SOCKETS_PER_USER", "1000")
