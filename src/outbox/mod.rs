@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Something left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// Rising by one per source.
+    /// Rising per source.
     pub id: u64,
     /// What, in the words of its domain.
     pub text: String,
