@@ -30,6 +30,18 @@ impl AuthUser {
     }
 }
 
+/// The caller of a request that needs a token, counted against a limit of the user's own. `ACTION` is a [`LimitedAction`]
+/// as a number.
+#[derive(Debug, Clone)]
+pub struct ChargedUser<const ACTION: usize>(pub Caller);
+
+impl<const ACTION: usize> ChargedUser<ACTION> {
+    /// The user.
+    pub fn id(&self) -> &UserId {
+        &self.0.user_id
+    }
+}
+
 /// The caller of a request that may come without a token; a bad one is refused all the same.
 #[derive(Debug, Clone)]
 pub struct MaybeUser(pub Option<Caller>);
@@ -48,6 +60,20 @@ impl FromRequest for AuthUser {
             };
             let caller = outcome.map_err(|error| api_error(Surface::of(request.path()), error))?;
             rate_limit::by_user(&request, LimitedAction::User, caller.user_id.as_str())?;
+            Ok(Self(caller))
+        })
+    }
+}
+
+impl<const ACTION: usize> FromRequest for ChargedUser<ACTION> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, user) = (request.clone(), AuthUser::from_request(request, payload));
+        Box::pin(async move {
+            let AuthUser(caller) = user.await?;
+            rate_limit::by_user(&request, LimitedAction::ALL[ACTION], caller.user_id.as_str())?;
             Ok(Self(caller))
         })
     }

@@ -87,6 +87,29 @@ impl<T: DeserializeOwned + 'static> FromRequest for FormBody<T> {
     }
 }
 
+/// `B`, such as a body, extracted only after `A`, such as who sends it: arguments of a handler are extracted side by side,
+/// so a body of its own would be read for whoever asks.
+#[derive(Debug)]
+pub struct Then<A, B>(pub A, pub B);
+
+impl<A, B> FromRequest for Then<A, B>
+where
+    A: FromRequest<Error = ApiError> + 'static,
+    B: FromRequest<Error = ApiError> + 'static,
+{
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let first = A::from_request(request, payload);
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let first = first.await?;
+            Ok(Self(first, B::from_request(&request, &mut payload).await?))
+        })
+    }
+}
+
 /// What an unusable body is called; the contract has two wordings.
 pub fn invalid_message(path: &str) -> &'static str {
     match Surface::of(path) {
@@ -170,7 +193,9 @@ where
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
         let problem = without_position(&error.into_inner().to_string());
-        let field = if path == "." { named_field(&problem).unwrap_or_default() } else { path };
+        // "?": the end came where a name was expected.
+        let field =
+            if matches!(path.as_str(), "." | "?") { named_field(&problem).unwrap_or_default() } else { path };
         ApiError::invalid(message, vec![FieldError::new(field, problem)])
     })
 }

@@ -27,5 +27,5 @@ pub mod rate_limit;
 pub mod router;
 pub mod upload;
 
-pub use body::JsonBody;
+pub use body::{JsonBody, Then};
 pub use error::{ApiError, FieldError};
