@@ -42,6 +42,7 @@ use crate::http::upload::Uploads;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
 use crate::media::Painter;
 use crate::openapi;
+use crate::posts;
 use crate::realtime;
 use crate::realtime::hub::{GoAway, Hub};
 use crate::realtime::session::SocketRules;
@@ -115,6 +116,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         realtime::routes::routes(),
         users::routes::routes(),
         users::routes::avatar::routes(),
+        posts::routes::routes(),
         shortener::routes::links::routes(),
         shortener::routes::redirect::routes(),
     ]

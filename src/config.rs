@@ -25,6 +25,8 @@ const MIN_HEARTBEAT_MS: u64 = 1000;
 const MIN_SWEEP_MS: u64 = 100;
 /// Shortest `presence.http_ttl_secs`: a use over HTTP is noted once a minute.
 const MIN_HTTP_TTL_SECS: u64 = 120;
+/// Most likes and comments that a post may embed: each answer reads that many.
+const MAX_EMBEDDED: u32 = 1_000;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// What may be uploaded.
     pub uploads: UploadConfig,
+    /// Posts, likes, comments.
+    pub posts: PostsConfig,
     /// Requests per client.
     pub rate_limits: RateLimitConfig,
     /// Logs.
@@ -284,6 +288,31 @@ pub struct PresenceConfig {
     pub http_ttl_secs: u64,
 }
 
+/// `[posts]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PostsConfig {
+    /// Bytes of a title.
+    pub title_bytes: usize,
+    /// Bytes of a description.
+    pub description_bytes: usize,
+    /// Bytes of a content.
+    pub content_bytes: usize,
+    /// Bytes of a comment.
+    pub comment_bytes: usize,
+    /// Newest likes and newest comments that stand in a post.
+    pub embedded: u32,
+    /// Bytes of the comments in one answer.
+    pub embedded_bytes: usize,
+    /// Posts per account.
+    pub max_posts_per_user: u32,
+    /// Comments per post.
+    pub max_comments_per_post: u32,
+    /// Newest posts in the feed.
+    pub feed_length: u32,
+    /// Events per post that may wait to be carried to its author.
+    pub max_waiting_events: u32,
+}
+
 /// `[realtime]`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RealtimeConfig {
@@ -418,6 +447,12 @@ pub struct RateLimitConfig {
     pub upload: Quota,
     /// Avatars and files fetched by IP.
     pub download: Quota,
+    /// Posts made or changed by user.
+    pub post: Quota,
+    /// Likes by user.
+    pub like: Quota,
+    /// Comments by user.
+    pub comment: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -520,6 +555,7 @@ impl Config {
                 "must be 1 or more",
             );
         }
+        self.posts.check()?;
         argon2::Params::new(self.auth.argon2_memory_kib, self.auth.argon2_iterations, 1, None).map_err(
             |error| ConfigError::Invalid {
                 key: "auth.argon2_memory_kib, auth.argon2_iterations",
@@ -543,6 +579,26 @@ impl StorageConfig {
         }
         if self.s3_endpoint.starts_with("http://") && !self.s3_allow_http {
             return refuse("storage.s3_endpoint", "must be https unless storage.s3_allow_http is true");
+        }
+        Ok(())
+    }
+}
+
+impl PostsConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=MAX_EMBEDDED).contains(&self.embedded) {
+            let problem = format!("must be from 1 to {MAX_EMBEDDED}");
+            return Err(ConfigError::Invalid { key: "posts.embedded", problem });
+        }
+        let lengths = [self.title_bytes, self.description_bytes, self.content_bytes, self.comment_bytes];
+        let caps =
+            [self.max_posts_per_user, self.max_comments_per_post, self.feed_length, self.max_waiting_events];
+        if lengths.contains(&0) || caps.contains(&0) {
+            let problem = "must be 1 or more".to_owned();
+            return Err(ConfigError::Invalid {
+                key: "posts.…_bytes, posts.max_…, posts.feed_length",
+                problem,
+            });
         }
         Ok(())
     }
@@ -582,6 +638,9 @@ impl RateLimitConfig {
             ("rate_limits.socket", self.socket),
             ("rate_limits.upload", self.upload),
             ("rate_limits.download", self.download),
+            ("rate_limits.post", self.post),
+            ("rate_limits.like", self.like),
+            ("rate_limits.comment", self.comment),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];

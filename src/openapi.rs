@@ -19,7 +19,7 @@ use utoipa_swagger_ui::Config;
 use crate::http::ApiError;
 use crate::http::envelope::{LinksFailure, SocialFailure};
 use crate::http::router::{Endpoint, at};
-use crate::{auth, conversation, http, realtime, shortener, users};
+use crate::{auth, conversation, http, posts, realtime, shortener, users};
 
 const PATH: &str = "/openapi.json";
 /// Bytes of a large body that wait for one reader.
@@ -51,6 +51,11 @@ const SLICE: usize = 16 * 1024;
         shortener::routes::links::unlock, shortener::routes::links::fetch, shortener::routes::links::stats,
         shortener::routes::links::update, shortener::routes::links::delete,
         shortener::routes::redirect::follow, shortener::routes::redirect::unlock,
+        posts::routes::posts::create, posts::routes::posts::list, posts::routes::posts::list_own,
+        posts::routes::posts::fetch, posts::routes::posts::update, posts::routes::posts::delete,
+        posts::routes::reactions::toggle_like, posts::routes::reactions::like, posts::routes::reactions::unlike,
+        posts::routes::reactions::list_likes, posts::routes::reactions::comment,
+        posts::routes::reactions::list_comments, posts::routes::reactions::delete_comment,
     ),
     components(schemas(LinksFailure, SocialFailure)),
     modifiers(&Common),

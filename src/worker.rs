@@ -18,6 +18,7 @@ use crate::auth::{Asks, SessionManager};
 use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::media::Painter;
+use crate::posts::PostKeeper;
 use crate::presence::PresenceKeeper;
 use crate::presence::messages::SetStatus;
 use crate::realtime::session::Ways;
@@ -29,7 +30,7 @@ use crate::shortener::actor::OwnPlaces;
 use crate::storage::Storage;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
-use crate::{conversation, presence};
+use crate::{conversation, posts, presence};
 
 /// What every thread's actors are made from.
 #[derive(Debug)]
@@ -120,6 +121,16 @@ impl Base {
             &blueprint.config.conversation,
         )
     }
+
+    fn posts(&self, blueprint: &Blueprint) -> PostKeeper {
+        PostKeeper::new(
+            self.redis.clone(),
+            self.bulk.clone(),
+            self.people.narrow(),
+            self.events.narrow(),
+            &blueprint.config.posts,
+        )
+    }
 }
 
 /// An HTTP worker's own.
@@ -130,6 +141,7 @@ pub struct Worker {
     people: Mailbox<PeopleKeeper>,
     sessions: Mailbox<SessionManager>,
     conversations: Mailbox<Conversations>,
+    posts: Mailbox<PostKeeper>,
     links: Mailbox<Shortener>,
     ways: Ways,
 }
@@ -149,11 +161,13 @@ impl Worker {
         );
         let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
+        let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
         let ways = ways(blueprint, &base, &sessions, &conversations);
         Self {
             sessions,
             links: Mailbox::new(links.start(), blueprint.gate()),
             conversations,
+            posts,
             ways,
             people: base.people,
             presence: base.presence,
@@ -174,6 +188,7 @@ impl Worker {
             .app_data(web::Data::new(self.sessions.narrow::<ChangeUsername>()))
             .app_data(web::Data::new(self.sessions))
             .app_data(web::Data::new(self.conversations))
+            .app_data(web::Data::new(self.posts))
             .app_data(web::Data::new(self.links));
     }
 }
@@ -219,6 +234,7 @@ impl Background {
         let config = &blueprint.config;
         let base = Base::start(blueprint);
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
+        let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
         Self {
             tasks: vec![
@@ -229,6 +245,7 @@ impl Background {
                     || conversation::messages::Sweep,
                     SWEEP_EVERY,
                 ),
+                repeat("posts are not swept", posts.narrow(), || posts::messages::Sweep, SWEEP_EVERY),
             ],
         }
     }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-const DOMAINS: [&str; 6] = ["auth", "users", "presence", "conversation", "realtime", "shortener"];
+const DOMAINS: [&str; 7] = ["auth", "users", "presence", "conversation", "realtime", "shortener", "posts"];
 const SHARED: [&str; 7] = ["http", "actor", "redis", "outbox", "values", "storage", "media"];
 
 /// A file of `src/` with its imports, tests left out.

@@ -48,6 +48,12 @@ pub enum LimitedAction {
     Upload,
     /// Fetching an avatar or a file, by address.
     Download,
+    /// Making or changing a post.
+    Post,
+    /// Liking a post, or taking that back.
+    Like,
+    /// Commenting on a post.
+    Comment,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -56,7 +62,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -69,6 +75,9 @@ impl LimitedAction {
         Self::Socket,
         Self::Upload,
         Self::Download,
+        Self::Post,
+        Self::Like,
+        Self::Comment,
         Self::Api,
         Self::User,
     ];
@@ -88,6 +97,9 @@ impl LimitedAction {
             Self::Socket => "socket",
             Self::Upload => "upload",
             Self::Download => "download",
+            Self::Post => "post",
+            Self::Like => "like",
+            Self::Comment => "comment",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -107,6 +119,9 @@ impl LimitedAction {
             Self::Socket => "Too many sockets opened from this address, slow down",
             Self::Upload => "Too many uploads, slow down",
             Self::Download => "Too many files fetched from this address, slow down",
+            Self::Post => "Too many posts made or changed, slow down",
+            Self::Like => "Too many likes, slow down",
+            Self::Comment => "Too many comments, slow down",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -125,6 +140,9 @@ impl LimitedAction {
             Self::Socket => config.socket,
             Self::Upload => config.upload,
             Self::Download => config.download,
+            Self::Post => config.post,
+            Self::Like => config.like,
+            Self::Comment => config.comment,
             Self::Api => config.api,
             Self::User => config.user,
         }

@@ -8,6 +8,7 @@ mod support;
 mod auth;
 mod files;
 mod outbox;
+mod posts;
 mod presence;
 mod shortener;
 mod throttle;

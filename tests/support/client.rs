@@ -73,6 +73,10 @@ impl Client {
         self.request(Method::POST, path)
     }
 
+    pub fn put(&self, path: &str) -> Request {
+        self.request(Method::PUT, path)
+    }
+
     pub fn patch(&self, path: &str) -> Request {
         self.request(Method::PATCH, path)
     }

@@ -1,0 +1,11 @@
+#!lua
+-- Reads a slice of a post's comments, newest first.
+-- KEYS[1]  HASH    the post
+-- KEYS[2]  STREAM  comments: id is `<stamp>-0`, the one field is the user id, its value the text
+-- ARGV[1]  newest to return, as XREVRANGE takes it: '(<stamp>-0' or '+'
+-- ARGV[2]  comments to return
+-- Returns nil: no such post · {total, comments}: comments as XREVRANGE gives them
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return nil
+end
+return {redis.call('XLEN', KEYS[2]), redis.call('XREVRANGE', KEYS[2], ARGV[1], '-', 'COUNT', ARGV[2])}
