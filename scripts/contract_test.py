@@ -121,6 +121,13 @@ class Api:
         link = {"longUrl": f"https://example.com/{alias}", "customAlias": alias, **more}
         return self.call("/api/v1/url", link, token)["data"]["urlCode"]
 
+    def post(self, title, token):
+        post = {"title": title, "description": "made to be asked for", "content": title}
+        return self.call("/api/posts", post, token)["post"]["_id"]
+
+    def comment(self, post, text, token):
+        return self.call(f"/api/posts/{post}/comment", {"text": text}, token)["comment"]["_id"]
+
 
 def prepare(api):
     """Makes accounts and links, so that requests get further than 404. Returns the owner's token, the runs, each with
@@ -129,12 +136,16 @@ def prepare(api):
     mine, other = api.register("owner")["accessToken"], api.register("other")["accessToken"]
     codes = [
         # Several of one's own, because the run deletes some.
-        *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 9)),
-        *(api.shorten(f"locked-{number}", mine, isAnalyticsEnabled=True, **locked) for number in range(1, 9)),
+        *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 25)),
+        *(api.shorten(f"locked-{number}", mine, isAnalyticsEnabled=True, **locked) for number in range(1, 25)),
         api.shorten("other-open", other),
         api.shorten("other-locked", other, **locked),
         api.shorten("guest-open"),
     ]
+    # The run cannot delete somebody else's post, so its own comments stand on one of those.
+    lasting = api.post("somebody else's", other)
+    comments = [api.comment(lasting, f"comment {number}", mine) for number in range(40)]
+    posts = [lasting] * 6 + [api.post(f"mine {number}", mine) for number in range(16)]
     # Log-ins go to an account of their own: more than `auth.max_sessions` would end the session of the run.
     api.register("fuzz")
     elsewhere = api.register("elsewhere")["accessToken"]
@@ -142,6 +153,8 @@ def prepare(api):
     here = api.call("/api/v1/auth/login", {"email": "elsewhere@example.com", "password": PASSWORD})
     known = {
         "CODES": codes,
+        "POST_IDS": posts,
+        "COMMENT_IDS": comments,
         # Enough for every run to find some that are not taken yet.
         "EMAILS": ["fuzz@example.com"] * 10 + [f"new-{number}@example.com" for number in range(30)],
         "USERNAMES": [f"new-{number}" for number in range(30)],

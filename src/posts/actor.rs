@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use futures_util::future::{join, try_join_all};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::carrier::Courier;
 use super::error::{CarryError, PostsError};
@@ -16,7 +16,7 @@ use super::messages::{
     AddComment, ChangeLike, Commented, CreatePost, DeleteComment, DeletePost, FetchPost, ListComments,
     ListLikes, ListPosts, PostPage, Posts, Shown, Slice, Sweep, UpdatePost,
 };
-use super::model::{Comment, Like, LikeChange, Post, PostId, Rules};
+use super::model::{Comment, Like, LikeChange, Post, PostId, Rules, Stamp};
 use super::store::{self, Left, Liked, PostStore, Settled, Uncommented};
 use crate::actor::{Ask, AskError};
 use crate::config::PostsConfig;
@@ -110,6 +110,7 @@ impl Keeper {
     async fn create(&self, message: CreatePost) -> Result<Shown, PostsError> {
         let CreatePost { author, draft } = message;
         self.rules.check_draft(&draft).map_err(PostsError::Invalid)?;
+        let _turn = self.turn(1).await?;
         let id = self.store.announce().await?;
         if !self.store.index(&author, &id).await? {
             self.store.unlist(None, &[id.as_str()]).await?;
@@ -125,6 +126,7 @@ impl Keeper {
         let listed = self.store.listed(author.as_ref(), &start, limit).await?;
         let end = listed.newer + listed.ids.len() as u64;
         let next = listed.ids.last().filter(|_| end < listed.total).cloned();
+        let _turn = self.turn(listed.ids.len()).await?;
         let read = self.read(&viewer, &listed.ids).await?;
         let missing: Vec<&PostId> =
             listed.ids.iter().zip(&read).filter(|(_, post)| post.is_none()).map(|(id, _)| id).collect();
@@ -146,12 +148,14 @@ impl Keeper {
     }
 
     async fn fetch(&self, message: FetchPost) -> Result<Shown, PostsError> {
+        let _turn = self.turn(1).await?;
         self.show(&message.viewer, &message.id).await
     }
 
     async fn update(&self, message: UpdatePost) -> Result<Shown, PostsError> {
         let UpdatePost { user, id, changes } = message;
         self.rules.check_changes(&changes).map_err(PostsError::Invalid)?;
+        let _turn = self.turn(1).await?;
         settle(self.store.update(&id, &user, &changes).await?)?;
         self.show(&user, &id).await
     }
@@ -170,6 +174,7 @@ impl Keeper {
 
     async fn change_like(&self, message: ChangeLike) -> Result<Shown, PostsError> {
         let ChangeLike { user, id, change } = message;
+        let _turn = self.turn(1).await?;
         for _ in 0..LEASE_TRIES {
             // What takes a like back tells nobody.
             let lease_ms = match change {
@@ -189,6 +194,7 @@ impl Keeper {
     async fn add_comment(&self, message: AddComment) -> Result<Commented, PostsError> {
         let AddComment { user, id, text } = message;
         self.rules.comment.check(&text).map_err(|problem| PostsError::Invalid(vec![("text", problem)]))?;
+        let _turn = self.turn(1).await?;
         for _ in 0..LEASE_TRIES {
             let lease_ms = self.outbox.lease(id.as_str()).await?;
             match self.store.comment(&id, &user, &text, lease_ms).await? {
@@ -217,24 +223,18 @@ impl Keeper {
 
     async fn list_likes(&self, message: ListLikes) -> Result<Slice<Like>, PostsError> {
         let ListLikes { id, before, limit } = message;
-        let limit = limit as usize;
-        let (mut entries, total) =
-            self.store.likes(&id, before, limit + 1).await?.ok_or(PostsError::NotFound)?;
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = entries.last().filter(|_| more).map(|like| like.stamp);
+        let found = self.store.likes(&id, before, limit as usize + 1).await?;
+        let (mut entries, total) = found.ok_or(PostsError::NotFound)?;
+        let next = cut(&mut entries, limit, |like| like.stamp);
         let people = self.people(entries.iter().map(|like| &like.user)).await?;
         Ok(Slice { entries, people, total, next })
     }
 
     async fn list_comments(&self, message: ListComments) -> Result<Slice<Comment>, PostsError> {
         let ListComments { id, before, limit } = message;
-        let limit = limit as usize;
-        let (mut entries, total) =
-            self.store.comments(&id, before, limit + 1).await?.ok_or(PostsError::NotFound)?;
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = entries.last().filter(|_| more).map(|comment| comment.stamp);
+        let found = self.store.comments(&id, before, limit as usize + 1).await?;
+        let (mut entries, total) = found.ok_or(PostsError::NotFound)?;
+        let next = cut(&mut entries, limit, |comment| comment.stamp);
         let people = self.people(entries.iter().map(|comment| &comment.user)).await?;
         Ok(Slice { entries, people, total, next })
     }
@@ -257,11 +257,14 @@ impl Keeper {
         Ok(Shown { post, people })
     }
 
+    /// Waits until so many posts may be read. Who is about to change something waits before that.
+    async fn turn(&self, posts: usize) -> Result<SemaphorePermit<'_>, PostsError> {
+        let turn = actix::clock::timeout(TURN_PATIENCE, self.turns.acquire_many(posts as u32)).await;
+        turn.ok().and_then(Result::ok).ok_or(PostsError::Ask(AskError::Saturated))
+    }
+
     /// Each of `ids` as `viewer` gets it, in their order; nothing for what is gone.
     async fn read(&self, viewer: &UserId, ids: &[PostId]) -> Result<Vec<Option<Post>>, PostsError> {
-        let turn = self.turns.acquire_many(ids.len() as u32);
-        // Until all of them are read.
-        let _turn = actix::clock::timeout(TURN_PATIENCE, turn).await.map_err(|_| AskError::Saturated)?;
         let room = self.embedded_bytes / ids.len().max(1);
         let mut posts = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(POSTS_AT_ONCE) {
@@ -285,6 +288,13 @@ fn people_in(post: &Post) -> impl Iterator<Item = &UserId> {
     let likers = post.likes.iter().map(|like| &like.user);
     let commenters = post.comments.iter().map(|comment| &comment.user);
     std::iter::once(&post.author).chain(likers).chain(commenters)
+}
+
+/// Leaves `limit` of `entries`; the stamp of the last one if there were more.
+fn cut<T>(entries: &mut Vec<T>, limit: u32, stamp: impl Fn(&T) -> Stamp) -> Option<Stamp> {
+    let more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    entries.last().filter(|_| more).map(stamp)
 }
 
 fn settle(outcome: Settled) -> Result<(), PostsError> {
