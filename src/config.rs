@@ -453,6 +453,8 @@ pub struct RateLimitConfig {
     pub like: Quota,
     /// Comments by user.
     pub comment: Quota,
+    /// Large pages of posts by user.
+    pub large_page: Quota,
     /// Authenticated calls by IP.
     pub api: Quota,
     /// Authenticated calls by user.
@@ -641,6 +643,7 @@ impl RateLimitConfig {
             ("rate_limits.post", self.post),
             ("rate_limits.like", self.like),
             ("rate_limits.comment", self.comment),
+            ("rate_limits.large_page", self.large_page),
             ("rate_limits.api", self.api),
             ("rate_limits.user", self.user),
         ];

@@ -54,6 +54,8 @@ pub enum LimitedAction {
     Like,
     /// Commenting on a post.
     Comment,
+    /// Fetching many posts at once.
+    LargePage,
     /// Any authenticated call, by address.
     Api,
     /// Any authenticated call, by user.
@@ -62,7 +64,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -78,6 +80,7 @@ impl LimitedAction {
         Self::Post,
         Self::Like,
         Self::Comment,
+        Self::LargePage,
         Self::Api,
         Self::User,
     ];
@@ -100,6 +103,7 @@ impl LimitedAction {
             Self::Post => "post",
             Self::Like => "like",
             Self::Comment => "comment",
+            Self::LargePage => "large_page",
             Self::Api => "api",
             Self::User => "user",
         }
@@ -122,6 +126,7 @@ impl LimitedAction {
             Self::Post => "Too many posts made or changed, slow down",
             Self::Like => "Too many likes, slow down",
             Self::Comment => "Too many comments, slow down",
+            Self::LargePage => "Too many large pages, slow down or ask for 20 posts at a time",
             Self::Api | Self::User => "Too many requests, slow down",
         }
     }
@@ -143,6 +148,7 @@ impl LimitedAction {
             Self::Post => config.post,
             Self::Like => config.like,
             Self::Comment => config.comment,
+            Self::LargePage => config.large_page,
             Self::Api => config.api,
             Self::User => config.user,
         }

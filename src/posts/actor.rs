@@ -16,7 +16,7 @@ use super::messages::{
     AddComment, ChangeLike, Commented, CreatePost, DeleteComment, DeletePost, FetchPost, ListComments,
     ListLikes, ListPosts, PostPage, Posts, Shown, Slice, Sweep, UpdatePost,
 };
-use super::model::{Comment, Like, LikeChange, Post, PostId, Rules, Stamp};
+use super::model::{Comment, Like, LikeChange, Post, PostId, Rules, SMALL_PAGE, Stamp};
 use super::store::{self, Left, Liked, PostStore, Settled, Uncommented};
 use crate::actor::{Ask, AskError};
 use crate::config::PostsConfig;
@@ -34,10 +34,12 @@ const LEASE_TRIES: usize = 3;
 /// Posts read at once, and people looked up at once: large pages let others in between.
 const POSTS_AT_ONCE: usize = 10;
 const PEOPLE_AT_ONCE: usize = 1_000;
-/// Posts being read on one worker, each of them up to some hundred kilobytes, ...
+/// Posts being read on one worker, each of them up to some hundred kilobytes; who wants more waits for a turn.
 const POSTS_UNDER_WAY: usize = 1_000;
-/// ... and how long to wait for one's turn.
-const TURN_PATIENCE: Duration = Duration::from_secs(1);
+/// Pages of more than [`SMALL_PAGE`] wait for each other, so that nobody else waits for them.
+const LARGE_PAGES_UNDER_WAY: usize = 2;
+/// How long to wait for one's turn.
+const TURN_PATIENCE: Duration = Duration::from_secs(2);
 /// A post in a list that is not there by then never will be.
 const SETTLED_MICROS: u64 = 60_000_000;
 
@@ -56,6 +58,7 @@ struct Keeper {
     outbox: Rc<Outbox>,
     courier: Rc<Courier>,
     turns: Semaphore,
+    large_turns: Semaphore,
 }
 
 impl PostKeeper {
@@ -80,6 +83,7 @@ impl PostKeeper {
             outbox: Rc::new(Outbox::new(redis.clone(), SOURCE)),
             courier: Rc::new(courier),
             turns: Semaphore::new(POSTS_UNDER_WAY),
+            large_turns: Semaphore::new(LARGE_PAGES_UNDER_WAY),
             store: PostStore::new(redis, bulk, config),
         };
         Self { keeper: Rc::new(keeper) }
@@ -259,7 +263,12 @@ impl Keeper {
 
     /// Waits until so many posts may be read. Who is about to change something waits before that.
     async fn turn(&self, posts: usize) -> Result<SemaphorePermit<'_>, PostsError> {
-        let turn = actix::clock::timeout(TURN_PATIENCE, self.turns.acquire_many(posts as u32)).await;
+        let turn = if posts > SMALL_PAGE {
+            self.large_turns.acquire_many(1)
+        } else {
+            self.turns.acquire_many(posts as u32)
+        };
+        let turn = actix::clock::timeout(TURN_PATIENCE, turn).await;
         turn.ok().and_then(Result::ok).ok_or(PostsError::Ask(AskError::Saturated))
     }
 

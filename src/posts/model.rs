@@ -16,6 +16,9 @@ crate::object_id!(
     PostId
 );
 
+/// Pages of more posts than this may be megabytes, and are fewer at a time.
+pub const SMALL_PAGE: usize = 20;
+
 const MICROS: u64 = 1_000_000;
 
 /// When something came, in microseconds since 1970; what came later has a larger one.

@@ -88,6 +88,8 @@ async fn a_thousand_likes_at_once_agree_in_size_list_and_revision() {
     let server = TestServer::start_with(|config| {
         config.auth.hash_queue = 1000;
         config.server.workers = 2;
+        // Of a build without optimisations, on a machine that runs other tests too.
+        config.redis.response_timeout_ms = 10_000;
     });
     let ada = Person::new(&server, "Ada").await;
     let post = ada.post("popular").await;
@@ -301,7 +303,7 @@ async fn who_is_gone_leaves_likes_and_comments_behind() {
 }
 
 #[tokio::test]
-async fn posting_liking_and_commenting_have_limits_of_their_own() {
+async fn posting_liking_commenting_and_large_pages_have_limits_of_their_own() {
     use ayrene::config::Quota;
     let server = TestServer::start_with(|config| {
         config.rate_limits.enabled = true;
@@ -309,6 +311,7 @@ async fn posting_liking_and_commenting_have_limits_of_their_own() {
         config.rate_limits.post = quota(1);
         config.rate_limits.like = quota(2);
         config.rate_limits.comment = quota(1);
+        config.rate_limits.large_page = quota(2);
     });
     let ada = Person::new(&server, "Ada").await;
     let post = ada.post("mine").await;
@@ -323,4 +326,10 @@ async fn posting_liking_and_commenting_have_limits_of_their_own() {
     assert_eq!(statuses, [200, 200, 429]);
     assert_eq!(comment(&ada.client, id(&post), "1").await.status, 200);
     assert_refused(&comment(&ada.client, id(&post), "2").await, 429);
+    let mut statuses = Vec::new();
+    for list in ["/api/posts?limit=21", "/api/posts/my-posts", "/api/posts?limit=100", "/api/posts?limit=20"]
+    {
+        statuses.push(ada.client.get(list).send().await.status);
+    }
+    assert_eq!(statuses, [200, 200, 429, 200]);
 }

@@ -1,6 +1,6 @@
 //! `/api/posts`: making, listing, fetching, changing and deleting posts.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::shapes::{
     DoneBody, FeedBody, FeedQuery, Liker, NewPost, OwnPostsBody, OwnQuery, PostBody, PostChanges,
@@ -10,10 +10,10 @@ use crate::auth::AuthUser;
 use crate::auth::extractor::ChargedUser;
 use crate::http::envelope::SocialFailure;
 use crate::http::query::{MAX_PAGE, number};
-use crate::http::rate_limit::LimitedAction;
+use crate::http::rate_limit::{self, LimitedAction};
 use crate::http::{ApiError, JsonBody, Then};
 use crate::posts::messages::{CreatePost, DeletePost, FetchPost, ListPosts, Start, UpdatePost};
-use crate::posts::model::{Changes, Draft, PostId};
+use crate::posts::model::{Changes, Draft, PostId, SMALL_PAGE};
 use crate::users::model::Author;
 
 const DEFAULT_POSTS: u32 = 10;
@@ -43,10 +43,16 @@ pub async fn create(keeper: Keeper, Then(user, JsonBody(body)): Then<Writer, Jso
     (status = 400, body = SocialFailure),
     (status = 401, body = SocialFailure),
 ))]
-pub async fn list(user: AuthUser, keeper: Keeper, query: web::Query<FeedQuery>) -> Answer {
+pub async fn list(
+    request: HttpRequest,
+    user: AuthUser,
+    keeper: Keeper,
+    query: web::Query<FeedQuery>,
+) -> Answer {
     let page = number(PATH, "page", query.page.as_deref(), 1, MAX_PAGE)?;
     let limit = number(PATH, "limit", query.limit.as_deref(), DEFAULT_POSTS, MAX_POSTS)?;
     let start = parse_before(query.before.as_deref())?.map_or(Start::Page(page), Start::Before);
+    charge(&request, &user, limit)?;
     let message = ListPosts { viewer: user.id().clone(), author: None, start, limit };
     let page = keeper.ask(message).await.map_err(api_error)?;
     Ok(HttpResponse::Ok().json(FeedBody::new(page, limit)))
@@ -59,9 +65,15 @@ pub async fn list(user: AuthUser, keeper: Keeper, query: web::Query<FeedQuery>) 
         (status = 400, body = SocialFailure),
         (status = 401, body = SocialFailure),
     ))]
-pub async fn list_own(user: AuthUser, keeper: Keeper, query: web::Query<OwnQuery>) -> Answer {
+pub async fn list_own(
+    request: HttpRequest,
+    user: AuthUser,
+    keeper: Keeper,
+    query: web::Query<OwnQuery>,
+) -> Answer {
     let limit = number(PATH, "limit", query.limit.as_deref(), MAX_POSTS, MAX_POSTS)?;
     let start = parse_before(query.before.as_deref())?.map_or(Start::Page(1), Start::Before);
+    charge(&request, &user, limit)?;
     let message = ListPosts { viewer: user.id().clone(), author: Some(user.id().clone()), start, limit };
     let page = keeper.ask(message).await.map_err(api_error)?;
     Ok(HttpResponse::Ok().json(OwnPostsBody::new(page)))
@@ -120,6 +132,13 @@ pub async fn delete(user: AuthUser, keeper: Keeper, id: web::Path<String>) -> An
     let message = DeletePost { user: user.id().clone(), id: parse_post(&id)? };
     keeper.ask(message).await.map_err(api_error)?;
     Ok(HttpResponse::Ok().json(DoneBody::new("Post deleted successfully")))
+}
+
+fn charge(request: &HttpRequest, user: &AuthUser, limit: u32) -> Result<(), ApiError> {
+    if limit as usize <= SMALL_PAGE {
+        return Ok(());
+    }
+    rate_limit::by_user(request, LimitedAction::LargePage, user.id().as_str())
 }
 
 fn parse_before(text: Option<&str>) -> Result<Option<PostId>, ApiError> {
