@@ -23,3 +23,4 @@ mod storage_s3;
 mod uploads;
 mod url;
 mod url_stats;
+mod users;

@@ -14,4 +14,4 @@ pub mod server;
 pub mod socket;
 
 pub use client::{Answer, Client};
-pub use server::TestServer;
+pub use server::{Person, TestServer};
