@@ -17,6 +17,7 @@ mod openapi;
 mod posts;
 mod posts_events;
 mod posts_reactions;
+mod presence;
 mod realtime;
 mod redirect;
 mod storage_s3;
