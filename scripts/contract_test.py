@@ -136,8 +136,8 @@ def prepare(api):
     mine, other = api.register("owner")["accessToken"], api.register("other")["accessToken"]
     codes = [
         # Several of one's own, because the run deletes some.
-        *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 25)),
-        *(api.shorten(f"locked-{number}", mine, isAnalyticsEnabled=True, **locked) for number in range(1, 25)),
+        *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 31)),
+        *(api.shorten(f"locked-{number}", mine, isAnalyticsEnabled=True, **locked) for number in range(1, 31)),
         api.shorten("other-open", other),
         api.shorten("other-locked", other, **locked),
         api.shorten("guest-open"),
@@ -161,6 +161,8 @@ def prepare(api):
         "PASSWORDS": [PASSWORD, PASSWORD, "another fuzzed horse"],
         "SESSION_IDS": [session["sessionId"]],
         "AVATARS": [api.upload_avatar(other)],
+        # Somebody else, who is there to stay.
+        "USER_IDS": [api.register("bystander")["id"]],
         # A token serves once, so each run needs its own.
         "REFRESH_TOKENS": [api.register(f"refresher-{number}")["refreshToken"] for number in range(20)],
     }

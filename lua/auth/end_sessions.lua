@@ -3,7 +3,7 @@
 -- KEYS[1]  HASH  session id -> JSON, see open_session.lua
 -- ARGV[1]  session id to end, or '*' for all
 -- ARGV[2]  channel of the user
--- Returns {ended, left, now}: how many sessions ended, how many live on, and when this was, in ms since 1970
+-- Returns {ended, left, now}: how many sessions ended, how many live on, and when this was, in microseconds since 1970
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local revoked, left = {}, 0
@@ -22,4 +22,4 @@ end
 if #revoked > 0 then
   redis.call('PUBLISH', ARGV[2], 'revoked ' .. table.concat(revoked, ' '))
 end
-return {#revoked, left, now}
+return {#revoked, left, time[1] * 1000000 + time[2]}

@@ -10,7 +10,8 @@
 -- ARGV[5]  ms that the session lives unused
 -- ARGV[6]  sessions allowed
 -- ARGV[7]  channel of the user
--- Returns {0}: no such account · {1, issued, expires}: opened, times of the refresh token in ms
+-- Returns {0}: no such account · {1, issued, expires, now}: opened; times of the refresh token in ms, now in
+--   microseconds since 1970
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
 end
@@ -38,4 +39,4 @@ redis.call('HSET', KEYS[2], ARGV[1], cjson.encode({
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PERSIST', KEYS[1])
 redis.call('HSET', KEYS[1], 'login', string.format('%.0f', now))
-return {1, now, expires}
+return {1, now, expires, time[1] * 1000000 + time[2]}

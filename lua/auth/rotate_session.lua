@@ -12,7 +12,7 @@
 -- ARGV[6]  channel of the user
 -- Returns {0}: no such account · {1}: no such session · {2, gen, jti, issued, expires}: rotated ·
 --   {3, gen, jti, issued, expires}: the token that is current already · {4, left, now}: reuse, the session has ended,
---   how many others live on, and when this was, in ms since 1970
+--   how many others live on, and when this was, in microseconds since 1970
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
 end
@@ -38,7 +38,7 @@ if presented ~= session.gen then
   for _, other in ipairs(redis.call('HVALS', KEYS[2])) do
     left = left + (cjson.decode(other).exp > now and 1 or 0)
   end
-  return {4, left, now}
+  return {4, left, time[1] * 1000000 + time[2]}
 end
 session.gen = session.gen + 1
 session.jti = ARGV[3]

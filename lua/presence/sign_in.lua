@@ -3,7 +3,7 @@
 -- KEYS[1]  HASH  presence, see src/presence/keys.rs
 -- KEYS[2]  ZSET  socket -> ms until which it counts as live
 -- ARGV[1]  ms that a user without a socket counts as here
--- ARGV[2]  ms since 1970 when the session was opened
+-- ARGV[2]  microseconds since 1970 when the session was opened
 -- ARGV[3]  channel of the user's presence
 -- Returns 0: all sessions have ended since · 1: sockets live, nothing changes · 2: online
 local status, ends, came, left = unpack(redis.call('HMGET', KEYS[1], 'status', 'until', 'in', 'out'))

@@ -2,7 +2,7 @@
 -- Notes that the last session of a user has ended: the user has gone, and sockets still open count no more.
 -- KEYS[1]  HASH  presence, see src/presence/keys.rs
 -- KEYS[2]  ZSET  socket -> ms until which it counts as live
--- ARGV[1]  ms since 1970 when the session ended
+-- ARGV[1]  microseconds since 1970 when the session ended
 -- ARGV[2]  channel of the user's presence
 -- Returns 0: there was a login since · 1: had gone already · 2: has gone
 local status, ends, seen, came = unpack(redis.call('HMGET', KEYS[1], 'status', 'until', 'seen', 'in'))

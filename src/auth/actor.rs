@@ -173,8 +173,9 @@ impl Manager {
         device: &Device,
     ) -> Result<(UserId, Credentials), AuthError> {
         let ip = device.network;
-        self.store.begin_guess_from(ip, self.ip_guesses).await?.pass().map_err(AuthError::Wait)?;
-        let known = self.find(identity).await?;
+        let counted = async { Ok(self.store.begin_guess_from(ip, self.ip_guesses).await?) };
+        let (verdict, known) = try_join(counted, self.find(identity)).await?;
+        verdict.pass().map_err(AuthError::Wait)?;
         let who = known.as_ref().map_or_else(|| identity.digest(), |(id, _)| id.to_string());
         let guess = self.store.guess_key(&who, ip).await?;
         if let Err(time) = self.store.begin_guess(&guess, self.account_guesses).await?.pass() {
@@ -225,10 +226,12 @@ impl Manager {
     ) -> Result<SignedIn, AuthError> {
         let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
         let opened = self.store.open_session(id, &session_id, &jti, device).await?;
-        let Opened::Opened { issued_ms, expires_ms } = opened else { return Err(AuthError::AccountGone) };
+        let Opened::Opened { issued_ms, expires_ms, opened_us } = opened else {
+            return Err(AuthError::AccountGone);
+        };
         let here = async {
             if login {
-                let signed_in = LoggedIn { user_id: id.clone(), at_ms: issued_ms };
+                let signed_in = LoggedIn { user_id: id.clone(), at_us: opened_us };
                 self.asks.signed_in.ask(signed_in).await?;
             }
             Ok(())
@@ -301,7 +304,7 @@ impl Manager {
         if ended.ended == 0 || ended.left > 0 {
             return;
         }
-        let signed_out = SignedOut { user_id: user_id.clone(), at_ms: ended.at_ms };
+        let signed_out = SignedOut { user_id: user_id.clone(), at_us: ended.at_us };
         if let Err(error) = self.asks.signed_out.ask(signed_out).await {
             tracing::warn!(%error, %user_id, "presence has not heard of a logout");
         }

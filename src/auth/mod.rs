@@ -1,7 +1,7 @@
 //! Accounts' credentials, sessions and tokens. The session manager.
 //!
-//! Owns: who may log in, under which names, which sessions live, what a token is worth. Its keys are in [`keys`], its messages
-//! in [`messages`]; [`extractor::AuthUser`] is how other domains ask who is calling.
+//! Owns: who may log in, under which names, which sessions live, what a token is worth. Its keys are in [`keys`],
+//! its messages in [`messages`]; [`extractor::AuthUser`] is how other domains ask who is calling.
 //!
 //! Invariants: an access token is worth something only while its session lives in Redis, so ending a session
 //! ends its tokens on the next request; a refresh token rotates, and one that comes back too late ends its

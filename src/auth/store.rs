@@ -57,7 +57,7 @@ pub(super) enum Name<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     NoAccount,
-    Opened { issued_ms: i64, expires_ms: i64 },
+    Opened { issued_ms: i64, expires_ms: i64, opened_us: i64 },
 }
 
 /// Whether a session lives.
@@ -76,7 +76,7 @@ pub(super) enum Liveness {
 pub(super) struct Ended {
     pub(super) ended: u32,
     pub(super) left: u32,
-    pub(super) at_ms: i64,
+    pub(super) at_us: i64,
 }
 
 /// Outcome of exchanging a refresh token.
@@ -229,9 +229,9 @@ impl AuthStore {
         if let [_no_account] = reply.as_slice() {
             return Ok(Opened::NoAccount);
         }
-        let (_opened, issued_ms, expires_ms): (u8, i64, i64) =
+        let (_opened, issued_ms, expires_ms, opened_us): (u8, i64, i64, i64) =
             OPEN_SESSION.read(redis::Value::Array(reply))?;
-        Ok(Opened::Opened { issued_ms, expires_ms })
+        Ok(Opened::Opened { issued_ms, expires_ms, opened_us })
     }
 
     pub(super) async fn check_session(
@@ -269,8 +269,8 @@ impl AuthStore {
                 return Ok(if code == 0 { Rotation::NoAccount } else { Rotation::NoSession });
             }
             [_reused, _, _] => {
-                let (_, left, at_ms): (u8, u32, i64) = ROTATE_SESSION.read(redis::Value::Array(reply))?;
-                return Ok(Rotation::Reused(Ended { ended: 1, left, at_ms }));
+                let (_, left, at_us): (u8, u32, i64) = ROTATE_SESSION.read(redis::Value::Array(reply))?;
+                return Ok(Rotation::Reused(Ended { ended: 1, left, at_us }));
             }
             _ => {}
         }
@@ -283,8 +283,8 @@ impl AuthStore {
     pub(super) async fn end_sessions(&self, id: &UserId, which: &str) -> Result<Ended, RedisFailure> {
         let call = END_SESSIONS.keys([&self.sessions_key(id)]).arg(which);
         let call = call.arg(keys::events_channel(self.redis.keyspace(), id));
-        let (ended, left, at_ms): (u32, u32, i64) = call.run(&self.redis).await?;
-        Ok(Ended { ended, left, at_ms })
+        let (ended, left, at_us): (u32, u32, i64) = call.run(&self.redis).await?;
+        Ok(Ended { ended, left, at_us })
     }
 
     /// Live sessions, newest first.

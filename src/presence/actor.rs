@@ -101,14 +101,14 @@ impl Keeper {
     }
 
     async fn signed_in(&self, message: SignedIn) -> Result<(), PresenceError> {
-        let SignedIn { user_id, at_ms } = message;
+        let SignedIn { user_id, at_us } = message;
         let enlist = self.store.enlist(&user_id, self.http_ttl_ms);
-        try_join(enlist, self.store.sign_in(&user_id, at_ms, self.http_ttl_ms)).await?;
+        try_join(enlist, self.store.sign_in(&user_id, at_us, self.http_ttl_ms)).await?;
         Ok(())
     }
 
     async fn signed_out(&self, message: SignedOut) -> Result<(), PresenceError> {
-        Ok(self.store.sign_out(&message.user_id, message.at_ms).await?)
+        Ok(self.store.sign_out(&message.user_id, message.at_us).await?)
     }
 
     async fn touch(&self, message: Touch) -> Result<(), PresenceError> {

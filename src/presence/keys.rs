@@ -6,11 +6,12 @@
 //! | `{user:<id>}:sockets` | ZSET | socket → ms until which it counts as live | until the last of them |
 //! | `{presence:<shard>}` | ZSET | user → ms when to look whether they have gone | an entry goes with the user |
 //!
-//! Fields of a presence, times in ms:
+//! Fields of a presence, times in ms but for the last two:
 //! - `until`: the user counts as here up to then; 0 when it has been told that the user has gone.
 //! - `seen`: the last sign of life; stands still while the user is here unseen.
 //! - `status`: what was set by hand: `away`, `busy`, or `offline` for being here unseen.
-//! - `in`, `out`: the last login and the last time that all sessions had ended.
+//! - `in`, `out`: the last login and the last time that all sessions had ended, in microseconds: a logout that is heard
+//!   of late must not undo a later login, nor the other way round.
 
 use crate::redis::{Key, Keyspace};
 use crate::users::model::UserId;

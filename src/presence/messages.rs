@@ -21,8 +21,8 @@ pub struct SocketOpened {
     pub socket: String,
 }
 
-/// Sockets live; due from each within a heartbeat. One that had run out meanwhile lives again. All go to the datastore at
-/// once, so a worker's thousands are better spread over the heartbeat in slices.
+/// Sockets live; due from each within a heartbeat. One that had run out meanwhile lives again. All go to the datastore
+/// at once, so a worker's thousands are better spread over the heartbeat.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), PresenceError>")]
 pub struct SocketsBeat {
@@ -56,8 +56,8 @@ pub struct SetStatus {
 pub struct SignedIn {
     /// Whose.
     pub user_id: UserId,
-    /// When, in ms by the datastore's clock.
-    pub at_ms: i64,
+    /// When, in microseconds by the datastore's clock: a login and a logout may fall into one millisecond.
+    pub at_us: i64,
 }
 
 /// The last session has ended, and with it all sockets.
@@ -66,8 +66,8 @@ pub struct SignedIn {
 pub struct SignedOut {
     /// Whose.
     pub user_id: UserId,
-    /// When, in ms by the datastore's clock.
-    pub at_ms: i64,
+    /// When, in microseconds by the datastore's clock: a login and a logout may fall into one millisecond.
+    pub at_us: i64,
 }
 
 /// A user has done something over HTTP: whoever is here by that stays.

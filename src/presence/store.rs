@@ -92,18 +92,18 @@ impl PresenceStore {
     pub(super) async fn sign_in(
         &self,
         id: &UserId,
-        at_ms: i64,
+        at_us: i64,
         http_ttl_ms: u64,
     ) -> Result<(), RedisFailure> {
         let [presence, sockets] = self.keys(id);
-        let call = SIGN_IN.keys([&presence, &sockets]).arg(http_ttl_ms).arg(at_ms).arg(self.channel(id));
+        let call = SIGN_IN.keys([&presence, &sockets]).arg(http_ttl_ms).arg(at_us).arg(self.channel(id));
         let _code: u8 = call.run(&self.redis).await?;
         Ok(())
     }
 
-    pub(super) async fn sign_out(&self, id: &UserId, at_ms: i64) -> Result<(), RedisFailure> {
+    pub(super) async fn sign_out(&self, id: &UserId, at_us: i64) -> Result<(), RedisFailure> {
         let [presence, sockets] = self.keys(id);
-        let call = SIGN_OUT.keys([&presence, &sockets]).arg(at_ms).arg(self.channel(id));
+        let call = SIGN_OUT.keys([&presence, &sockets]).arg(at_us).arg(self.channel(id));
         let _code: u8 = call.run(&self.redis).await?;
         Ok(())
     }

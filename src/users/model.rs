@@ -153,8 +153,8 @@ impl Gender {
 pub struct DateOfBirth(NaiveDate);
 
 impl DateOfBirth {
-    /// The day in `text`, `2001-05-10` or a whole ISO-8601 time, of which the day counts as it is written; an error says
-    /// what is wrong with it. `today` is the last that can be.
+    /// The day in `text`, `2001-05-10` or a whole ISO-8601 time, of which the day counts as it is written; an error
+    /// says what is wrong with it. `today` is the last that can be.
     pub fn parse(text: &str, today: NaiveDate) -> Result<Self, &'static str> {
         let whole = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.date_naive());
         let date = day(text)

@@ -102,7 +102,8 @@ pub struct ProfileChanges {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, pattern = "^(male|female|other|prefer_not_to_say)?$")]
     gender: Option<Option<String>>,
-    /// `2001-05-10`, from 1900 to today, or a whole ISO-8601 time, of which the day counts; null or nothing in it for none.
+    /// `2001-05-10`, from 1900 to today, or a whole ISO-8601 time, of which the day counts; null or nothing in it for
+    /// none.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, pattern = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)?$")]
     date_of_birth: Option<Option<String>>,
