@@ -26,8 +26,23 @@ if upto == 0 or upto > last then
   upto = last
 end
 local delivered, read = tonumber(meta[6] or '0'), tonumber(meta[7] or '0')
-if meta[1] == meta[2] or upto <= (reading and read or delivered) then
-  return {1, unread}
+-- Messages to this side up to a seq: those sent by a, or the others.
+local function received(seq, sent)
+  return side == '1' and sent or seq - sent
+end
+-- What is unread when the first `count` of them are read; none that was deleted unread.
+local function recount(count)
+  return math.max(0, received(last, tonumber(meta[4])) - count - redis.call('ZCARD', KEYS[6]))
+end
+if meta[1] == meta[2] then
+  return {1, 0}
+end
+if upto <= (reading and read or delivered) then
+  local truth = reading and recount(tonumber(meta[9] or '0')) or unread
+  if truth ~= unread then
+    redis.call('HSET', KEYS[1], 'n' .. side, truth)
+  end
+  return {1, truth}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -37,13 +52,9 @@ end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[7]) then
   return {2}
 end
--- Messages to this side up to a seq: those sent by a, or the others.
-local function received(seq, sent)
-  return side == '1' and sent or seq - sent
-end
 local created, sent = string.match(redis.call('HGET', KEYS[2], upto), '^(%d+)|%d+|%d+|%d|(%d+)|')
 local count, stamp = received(upto, tonumber(sent)), string.format('%.0f', now)
-local before = tonumber(reading and meta[9] or meta[8] or '0') or 0
+local before = tonumber(meta[reading and 9 or 8] or '0')
 if upto > delivered then
   redis.call('XADD', KEYS[4], upto .. '-1', 't', stamp)
   redis.call('HSET', KEYS[1], 'd' .. side, upto, 'c' .. side, count)
@@ -51,7 +62,7 @@ end
 if reading then
   redis.call('XADD', KEYS[5], upto .. '-1', 't', stamp)
   redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', upto)
-  unread = math.max(0, received(last, tonumber(meta[4])) - count - redis.call('ZCARD', KEYS[6]))
+  unread = recount(count)
   redis.call('HSET', KEYS[1], 'r' .. side, upto, 'm' .. side, count, 'n' .. side, unread)
 end
 if count <= before then

@@ -28,5 +28,11 @@ end
 if now > before then
   redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', now))
   redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', applied))
+  -- Nobody is there: all of it goes when the position does.
+  local ttl = redis.call('PTTL', KEYS[1])
+  if ttl > 0 then
+    redis.call('PEXPIRE', KEYS[2], ttl)
+    redis.call('PEXPIRE', KEYS[3], ttl)
+  end
 end
 return now - before

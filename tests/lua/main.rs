@@ -6,10 +6,13 @@
 mod support;
 
 mod auth;
+mod conversation;
+mod conversation_counts;
 mod files;
 mod outbox;
 mod posts;
 mod presence;
+mod realtime;
 mod shortener;
 mod throttle;
 mod users;

@@ -1,0 +1,172 @@
+//! `lua/realtime/*`.
+
+use crate::Bench;
+use crate::support::redis_server::connection;
+
+/// A user's log.
+struct Log {
+    bench: Bench,
+}
+
+/// An entry: its id, the frame, and the socket that caused it.
+type Entry = (String, String, String);
+
+impl Log {
+    /// Somebody whom no socket has served yet.
+    fn none() -> Self {
+        Self { bench: Bench::new() }
+    }
+
+    /// Somebody who has been told the position `seq`.
+    fn at(seq: u64) -> Self {
+        let mut log = Self::none();
+        log.bench.command::<i64>("HSET", "position", &["epoch", "e", "seq", &seq.to_string()]);
+        log
+    }
+
+    /// Delivers events of a source, each with its intent and a body of the same name.
+    fn deliver(&mut self, source: &str, intents: &[u64]) -> i64 {
+        let events = intents.iter().map(|intent| (*intent, String::new(), body(source, *intent)));
+        self.deliver_events(source, &events.collect::<Vec<_>>(), 10_000)
+    }
+
+    fn deliver_events(&mut self, source: &str, events: &[(u64, String, String)], keep: u64) -> i64 {
+        let mut arguments = vec![source.to_owned(), self.bench.key("channel"), keep.to_string()];
+        for (intent, origin, body) in events {
+            arguments.extend([intent.to_string(), origin.clone(), body.clone()]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.bench.run("realtime/deliver", &["position", "log", "carried"], &arguments)
+    }
+
+    fn entries(&mut self) -> Vec<Entry> {
+        let entries: Vec<(String, [String; 4])> = self.bench.command("XRANGE", "log", &["-", "+"]);
+        entries.into_iter().map(|(id, [_, frame, _, origin])| (id, frame, origin)).collect()
+    }
+
+    fn seq(&mut self) -> u64 {
+        self.bench.command("HGET", "position", &["seq"])
+    }
+
+    fn carried(&mut self, source: &str) -> Option<u64> {
+        self.bench.command("HGET", "carried", &[source])
+    }
+}
+
+fn body(source: &str, intent: u64) -> String {
+    format!(r#"{{"type":"t","data":{{"source":"{source}","intent":{intent}}}}}"#)
+}
+
+fn frame(source: &str, intent: u64, seq: u64) -> String {
+    format!(r#"{{"type":"t","data":{{"source":"{source}","intent":{intent}}},"seq":{seq}}}"#)
+}
+
+#[test]
+fn deliver_keeps_nothing_for_whom_no_socket_has_served() {
+    let mut log = Log::none();
+    assert_eq!(log.deliver("s", &[1, 2]), -1);
+    let pattern = log.bench.key("*");
+    assert_eq!(redis::cmd("KEYS").arg(pattern).query::<Vec<String>>(&mut log.bench.redis).unwrap(), [""; 0]);
+}
+
+#[test]
+fn deliver_numbers_events_keeps_them_and_pushes_them() {
+    let mut log = Log::at(41);
+    let mut listener = connection();
+    let mut news = listener.as_pubsub();
+    news.subscribe(log.bench.key("channel")).unwrap();
+    let unicode = "{\"type\":\"t\",\"data\":\"\u{1f980} } \\\" \"}".to_owned();
+    let events = [(7, "socket/3".to_owned(), body("s", 7)), (9, String::new(), unicode)];
+    assert_eq!(log.deliver_events("s", &events, 1000), 2);
+    let second = "{\"type\":\"t\",\"data\":\"\u{1f980} } \\\" \",\"seq\":43}".to_owned();
+    assert_eq!(
+        log.entries(),
+        [
+            ("42-1".to_owned(), frame("s", 7, 42), "socket/3".to_owned()),
+            ("43-1".to_owned(), second.clone(), String::new()),
+        ]
+    );
+    assert_eq!((log.seq(), log.carried("s")), (43, Some(9)));
+    let mut heard = || news.get_message().unwrap().get_payload::<String>().unwrap();
+    assert_eq!(heard(), format!("event 42 socket/3\n{}", frame("s", 7, 42)));
+    assert_eq!(heard(), format!("event 43 \n{second}"));
+}
+
+#[test]
+fn deliver_applies_an_intent_once_whatever_is_repeated() {
+    let mut log = Log::at(0);
+    assert_eq!(log.deliver("s", &[1, 2]), 2);
+    assert_eq!(log.deliver("s", &[1, 2]), 0);
+    assert_eq!(log.deliver("s", &[2, 3]), 1);
+    assert_eq!(log.deliver("s", &[1]), 0);
+    assert_eq!(log.deliver("other", &[1]), 1, "sources do not know each other");
+    assert_eq!(log.deliver("s", &[]), 0);
+    let frames: Vec<String> = log.entries().into_iter().map(|(_, frame, _)| frame).collect();
+    assert_eq!(frames, [frame("s", 1, 1), frame("s", 2, 2), frame("s", 3, 3), frame("other", 1, 4)]);
+}
+
+#[test]
+fn deliver_applies_each_intent_once_in_any_repetition_of_contiguous_batches() {
+    let mut log = Log::at(0);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = |bound: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % bound
+    };
+    // Per source: the oldest that is not settled, and the newest that was left.
+    let mut sources = [(1, 0), (1, 0), (1, 0)];
+    for _ in 0..2_000 {
+        let which = below(3);
+        let (oldest, newest) = &mut sources[which as usize];
+        *newest += below(3);
+        // Somebody carries from the oldest on, as far as he knows; somebody may settle what has been carried.
+        let upto = (*oldest + below(5)).min(*newest);
+        let batch: Vec<u64> = (*oldest..=upto).collect();
+        log.deliver(&format!("s{which}"), &batch);
+        if below(2) == 0 && !batch.is_empty() {
+            *oldest = upto + 1;
+        }
+    }
+    for (which, (oldest, newest)) in sources.into_iter().enumerate() {
+        log.deliver(&format!("s{which}"), &(oldest..=newest).collect::<Vec<_>>());
+    }
+    let entries = log.entries();
+    assert_eq!(entries.len() as u64, sources.iter().map(|(_, newest)| newest).sum::<u64>());
+    let mut next = [1; 3];
+    for (seq, (id, text, _)) in (1_u64..).zip(&entries) {
+        let data: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!((id, &data["seq"]), (&format!("{seq}-1"), &seq.into()), "no gap");
+        let which: usize = data["data"]["source"].as_str().unwrap()[1..].parse().unwrap();
+        assert_eq!(data["data"]["intent"], next[which], "each once, in order");
+        next[which] += 1;
+    }
+}
+
+#[test]
+fn deliver_keeps_the_newest_events_only() {
+    let mut log = Log::at(0);
+    for batch in 0..40 {
+        let intents: Vec<u64> = (batch * 50 + 1..=batch * 50 + 50).collect();
+        let events: Vec<_> =
+            intents.iter().map(|intent| (*intent, String::new(), body("s", *intent))).collect();
+        assert_eq!(log.deliver_events("s", &events, 300), 50);
+    }
+    let entries = log.entries();
+    assert!((300..=500).contains(&entries.len()), "{}: trimmed by whole nodes", entries.len());
+    assert_eq!(entries.last().unwrap().0, "2000-1");
+    assert_eq!(log.seq(), 2000);
+}
+
+#[test]
+fn what_deliver_keeps_lives_as_long_as_the_position() {
+    let mut log = Log::at(0);
+    log.deliver("s", &[1]);
+    assert_eq!(log.bench.command::<i64>("PTTL", "log", &[]), -1, "a socket is there");
+    log.bench.command::<i64>("PEXPIRE", "position", &["60000"]);
+    log.deliver("s", &[2]);
+    log.deliver("t", &[1]);
+    for key in ["position", "log", "carried"] {
+        let ttl: i64 = log.bench.command("PTTL", key, &[]);
+        assert!((50_000..=60_000).contains(&ttl), "{key} {ttl}");
+    }
+}
