@@ -551,6 +551,14 @@ impl Config {
         if !(1..=crate::conversation::model::MAX_MESSAGES).contains(&self.conversation.max_messages) {
             return refuse("conversation.max_messages", "must be from 1 to 16777215");
         }
+        let ConversationConfig { max_message_bytes, max_per_user, max_blocks, client_id_ttl_hours, .. } =
+            self.conversation;
+        if max_message_bytes == 0 || [max_per_user, max_blocks, client_id_ttl_hours].contains(&0) {
+            return refuse(
+                "conversation.max_message_bytes, max_per_user, max_blocks, client_id_ttl_hours",
+                "must be 1 or more",
+            );
+        }
         if self.auth.max_sessions == 0 || self.actors.max_in_flight == 0 || self.server.max_body_bytes == 0 {
             return refuse(
                 "auth.max_sessions, actors.max_in_flight, server.max_body_bytes",

@@ -41,6 +41,8 @@ const KNOWN: usize = 65_536;
 const FRESH: usize = 4_096;
 /// Tries of a change that finds its lease too old, or a tag taken.
 const TRIES: usize = 3;
+/// Tries of a block while others change the same one.
+const BLOCK_TRIES: usize = 32;
 
 /// Owns conversations.
 #[derive(Debug)]
@@ -117,16 +119,19 @@ fn ordered(one: &UserId, other: &UserId) -> [UserId; 2] {
 impl Keeper {
     async fn send(self: &Rc<Self>, message: SendMessage) -> Result<Sent, ConversationError> {
         let SendMessage { from, to, content, client_id, origin } = message;
-        let conversation = self.open(&from, &to).await?;
-        let (tag, side) = self.part(&conversation, &from)?;
+        let mut conversation = self.open(&from, &to).await?;
         let origin = origin.as_ref().map(Origin::to_text).unwrap_or_default();
         for _ in 0..TRIES {
+            let (tag, side) = self.part(&conversation, &from)?;
             let lease = self.outbox.lease(tag.as_str()).await?;
             let append = self.store.append(&tag, side, &content, client_id.as_ref(), lease, &origin);
             let (appended, people) =
                 try_join(async { Ok(append.await?) }, self.people_of(&conversation)).await?;
             match appended {
-                Appended::Missing => self.forget(&conversation, &from, &to).await?,
+                Appended::Missing => {
+                    self.forget(&conversation);
+                    conversation = self.open(&from, &to).await?;
+                }
                 Appended::Again(retry) => self.before_retry(&tag, retry)?,
                 Appended::Blocked => return Err(ConversationError::Blocked),
                 Appended::Full => return Err(ConversationError::Full),
@@ -193,13 +198,13 @@ impl Keeper {
     async fn acknowledge(self: &Rc<Self>, message: Acknowledge) -> Result<(), ConversationError> {
         let Acknowledge { user, messages } = message;
         for id in messages {
-            let (Some(tag), Some(place)) = (Tag::of(id.as_str()), Place::of(id.as_str())) else { continue };
-            let conversation = match self.conversation(&tag, &user).await {
-                Ok(conversation) => conversation,
-                Err(ConversationError::NotFound) => continue,
+            match self.place(&user, &id).await {
+                Ok((conversation, place)) if place.seq > 0 => {
+                    self.receive(&conversation, &user, Some(place.seq), false, "").await?;
+                }
+                Ok(_) | Err(ConversationError::NotFound) => {}
                 Err(error) => return Err(error),
-            };
-            self.receive(&conversation, &user, Some(place.seq), false, "").await?;
+            }
         }
         Ok(())
     }
@@ -290,24 +295,25 @@ impl Keeper {
 
     async fn fetch(self: &Rc<Self>, message: FetchMessages) -> Result<MessagePage, ConversationError> {
         let FetchMessages { user, with, before, limit } = message;
-        let conversation = self.open(&user, &with).await?;
-        let tag = conversation.tag();
-        let (length, last_ms) = self.store.extent(&tag).await?;
-        let last = match before {
+        let (conversation, last) = match before {
             Some(id) => {
-                let (elsewhere, message) = self.message(&user, &id).await?;
-                if elsewhere.id != conversation.id {
+                let (conversation, message) = self.message(&user, &id).await?;
+                if conversation.people != ordered(&user, &with) {
                     return Err(ConversationError::NotFound);
                 }
-                message.place.seq - 1
+                (conversation, message.place.seq - 1)
             }
-            None => length,
+            None => {
+                let conversation = self.open(&user, &with).await?;
+                let (length, last_ms) = self.store.extent(&conversation.tag()).await?;
+                if length == 0 {
+                    self.store.index(&user, &conversation.id, last_ms).await?;
+                }
+                (conversation, length)
+            }
         };
         if last > 0 {
             self.receive(&conversation, &user, Some(last), false, "").await?;
-        }
-        if length == 0 {
-            self.store.index(&user, &conversation.id, last_ms).await?;
         }
         let first = last.saturating_sub(u64::from(limit)) + 1;
         let (messages, people) = try_join(
@@ -324,7 +330,15 @@ impl Keeper {
     ) -> Result<ConversationPage, ConversationError> {
         let ListConversations { user, before, limit } = message;
         let limit = limit as usize;
-        let mut entries = self.store.list(&user, before.as_ref(), limit + 1).await?;
+        let after = match &before {
+            Some(ListPlace { last_ms: Some(ms), id }) => Some((*ms, id)),
+            Some(ListPlace { last_ms: None, id }) => {
+                let ms = self.store.listed(&user, id).await?;
+                Some((ms.ok_or(ConversationError::NotFound)?, id))
+            }
+            None => None,
+        };
+        let mut entries = self.store.list(&user, after, limit + 1).await?;
         let next = (entries.len() > limit).then(|| {
             entries.truncate(limit);
             entries.last().map(|(id, ms)| ListPlace { last_ms: Some(*ms), id: id.clone() })
@@ -359,8 +373,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// The conversation holds the block, because the script that appends looks there; the list is for its owner's eyes.
-    /// What counts comes first when blocking and last when unblocking, so that a crash in between blocks.
+    /// The list decides and the conversation says the same, because the script that appends looks there. What counts
+    /// comes first when blocking and last when unblocking, so that a crash in between blocks.
     async fn set_block(self: &Rc<Self>, message: SetBlock) -> Result<(), ConversationError> {
         let SetBlock { user, other, blocked } = message;
         if user == other {
@@ -368,17 +382,23 @@ impl Keeper {
         }
         let conversation = self.open(&user, &other).await?;
         let (tag, side) = self.part(&conversation, &user)?;
-        if !blocked {
-            self.store.block_list(&user, &other, false).await?;
+        if blocked {
+            self.store.block(&tag, side, true).await?;
         }
-        if !self.store.block(&tag, side, blocked).await? {
-            return Err(ConversationError::Busy);
+        let fits = self.store.block_list(&user, &other, blocked).await?;
+        // Of several who change the list at once, the last to write here has seen the list as it stays.
+        let mut listed = self.store.lists(&user, &other).await?;
+        for _ in 0..BLOCK_TRIES {
+            if !self.store.block(&tag, side, listed).await? {
+                self.forget(&conversation);
+                return Err(ConversationError::Busy);
+            }
+            let before = std::mem::replace(&mut listed, self.store.lists(&user, &other).await?);
+            if before == listed {
+                return if fits { Ok(()) } else { Err(ConversationError::TooManyBlocks) };
+            }
         }
-        if blocked && !self.store.block_list(&user, &other, true).await? {
-            self.store.block(&tag, side, false).await?;
-            return Err(ConversationError::TooManyBlocks);
-        }
-        Ok(())
+        Err(ConversationError::Busy)
     }
 
     async fn list_blocks(self: &Rc<Self>, message: ListBlocks) -> Result<Vec<UserId>, ConversationError> {
@@ -447,16 +467,10 @@ impl Keeper {
         if people.0.contains_key(user) { Ok(()) } else { Err(ConversationError::UnknownUser) }
     }
 
-    /// The cached conversation is not in the datastore: it was lost, and is made again.
-    async fn forget(
-        &self,
-        conversation: &Conversation,
-        user: &UserId,
-        other: &UserId,
-    ) -> Result<(), ConversationError> {
+    /// A conversation that is not in the datastore: it was lost, and is to be made again.
+    fn forget(&self, conversation: &Conversation) {
         self.pairs.borrow_mut().remove(&conversation.people);
         self.tags.borrow_mut().remove(&conversation.tag());
-        self.open(user, other).await.map(|_| ())
     }
 
     /// The conversation under `tag`, if `user` has a part in it.

@@ -1,7 +1,8 @@
 //! Conversations, messages, and what they are made of.
 //!
 //! Ids are ObjectIds with a plan: the random part of a conversation's id is its own and names its keys; a message's id
-//! carries that part and, in the counter, its place in the conversation. So a message is found by its id alone.
+//! carries that part and, in the counter, its place in the conversation, from 1; the conversation's own is 0. So a message
+//! is found by its id alone, and no message shares one with its conversation.
 
 use std::fmt;
 
@@ -392,6 +393,7 @@ mod tests {
         assert_eq!(Place::of(id.as_str()), Some(place));
         assert_eq!(Tag::of(id.as_str()), Some(tag));
         assert_eq!(Place::of("nonsense"), None);
+        assert_eq!(Place::of(conversation.as_str()).unwrap().seq, 0, "where no message is");
     }
 
     #[test]

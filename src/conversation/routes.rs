@@ -279,6 +279,7 @@ pub async fn fetch(
         (status = 200, body = ConversationsBody),
         (status = 400, body = SocialFailure),
         (status = 401, body = SocialFailure),
+        (status = 404, description = "`before` is no conversation in the list", body = SocialFailure),
     ))]
 pub async fn list(
     request: HttpRequest,

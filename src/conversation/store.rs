@@ -3,7 +3,6 @@
 use redis::{Value, cmd, pipe};
 
 use super::keys::{self, UNCONFIRMED_MS};
-use super::messages::ListPlace;
 use super::model::{ClientId, Content, Conversation, ConversationId, Message, Overview, Place, Side, Tag};
 use super::record::{self, Steps};
 use crate::config::ConversationConfig;
@@ -405,46 +404,40 @@ impl ConversationStore {
         Ok(())
     }
 
-    /// A user's conversations after a place in the list, the newest first.
+    /// When the last message of a conversation came, in ms, as a user's list has it.
+    pub(super) async fn listed(
+        &self,
+        user: &UserId,
+        id: &ConversationId,
+    ) -> Result<Option<i64>, RedisFailure> {
+        let key = keys::conversations_of(self.space(), user);
+        let command = cmd("ZSCORE").arg(key).arg(id.as_str()).to_owned();
+        let ms: Option<f64> = self.redis.command("ZSCORE conversations", &command).await?;
+        Ok(ms.map(|ms| ms as i64))
+    }
+
+    /// A user's conversations after a time in ms and an id, the newest first. One round trip.
     pub(super) async fn list(
         &self,
         user: &UserId,
-        after: Option<&ListPlace>,
+        after: Option<(i64, &ConversationId)>,
         count: usize,
     ) -> Result<Vec<(ConversationId, i64)>, RedisFailure> {
         let key = keys::conversations_of(self.space(), user);
-        let mut from = "+inf".to_owned();
-        if let Some(place) = after {
-            let known = match place.last_ms {
-                Some(ms) => Some(ms),
-                None => {
-                    let command = cmd("ZSCORE").arg(&key).arg(place.id.as_str()).to_owned();
-                    let score: Option<f64> = self.redis.command("ZSCORE conversations", &command).await?;
-                    score.map(|ms| ms as i64)
-                }
-            };
-            match known {
-                Some(ms) => from = ms.to_string(),
-                None => return Ok(Vec::new()),
-            }
+        let mut pipeline = pipe();
+        // Those of one millisecond come in falling order of their ids; no command begins in the middle of them.
+        if let Some((ms, _)) = after {
+            pipeline.cmd("ZREVRANGEBYSCORE").arg(&key).arg(ms).arg(ms).arg("WITHSCORES");
         }
-        // Those of the same millisecond come in falling order of their ids; the ones up to `after` are skipped.
-        let skip_room = if after.is_some() { SAME_MILLISECOND } else { 0 };
-        let command = cmd("ZREVRANGEBYSCORE")
-            .arg(&key)
-            .arg(&from)
-            .arg("-inf")
-            .arg("WITHSCORES")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(count + skip_room)
-            .to_owned();
-        let rows: Vec<(String, f64)> = self.bulk.command("ZREVRANGEBYSCORE conversations", &command).await?;
-        let rows = rows.into_iter().filter_map(|(id, ms)| Some((ConversationId::parse(&id)?, ms as i64)));
-        let fresh = rows.filter(|(id, ms)| {
-            after.is_none_or(|place| ms.to_string() != from || id.as_str() < place.id.as_str())
-        });
-        Ok(fresh.take(count).collect())
+        let below = after.map_or_else(|| "+inf".to_owned(), |(ms, _)| format!("({ms}"));
+        let rest = pipeline.cmd("ZREVRANGEBYSCORE").arg(&key).arg(below).arg("-inf").arg("WITHSCORES");
+        rest.arg("LIMIT").arg(0).arg(count);
+        let replies: Vec<Vec<(String, f64)>> =
+            self.bulk.pipeline("ZREVRANGEBYSCORE conversations", &pipeline).await?;
+        let rows = replies.into_iter().flatten();
+        let rows = rows.filter_map(|(id, ms)| Some((ConversationId::parse(&id)?, ms as i64)));
+        let later = rows.filter(|(id, ms)| after.is_none_or(|(last_ms, last)| *ms < last_ms || id < last));
+        Ok(later.take(count).collect())
     }
 
     /// Those conversations as they stand, each with its last message. Two round trips.
@@ -500,6 +493,13 @@ impl ConversationStore {
             .await
     }
 
+    /// Whether `other` is on the list of `user`.
+    pub(super) async fn lists(&self, user: &UserId, other: &UserId) -> Result<bool, RedisFailure> {
+        let command = cmd("ZSCORE").arg(keys::blocks_of(self.space(), user)).arg(other.as_str()).to_owned();
+        let since: Option<f64> = self.redis.command("ZSCORE blocks", &command).await?;
+        Ok(since.is_some())
+    }
+
     pub(super) async fn blocks(&self, user: &UserId) -> Result<Vec<UserId>, RedisFailure> {
         let command =
             cmd("ZREVRANGE").arg(keys::blocks_of(self.space(), user)).arg(0).arg(self.max_blocks).to_owned();
@@ -530,9 +530,6 @@ impl ConversationStore {
             .await
     }
 }
-
-/// Conversations of one user whose last messages came in the same millisecond; more than this are not expected.
-const SAME_MILLISECOND: usize = 16;
 
 /// Fields of a conversation in the order in which [`Head`] reads them.
 const HEAD: [&str; 9] = ["id", "a", "b", "q", "n0", "n1", "l", "t", "u"];

@@ -35,7 +35,10 @@ pub const LEASE_LIMIT_MS: u64 = 12_000;
 const RELEASE_AGE_MS: u64 = 15_000;
 /// Sources registered longer ago are looked at by sweeps: their intents should have been carried at once.
 const DUE_AGE_MS: u64 = 2_000;
+/// Sources that a sweep looks at at once.
 const SWEEP_COUNT: usize = 1_000;
+/// Waited for by who wants all of a source's intents carried, whatever their ids.
+const EVERYTHING: u64 = u64::MAX;
 /// Intents carried at once, which scripts return no more of.
 pub const BATCH: usize = 64;
 /// Intents that may wait beside one source; beyond it scripts refuse to leave more.
@@ -162,24 +165,28 @@ impl Outbox {
         mut pending: Vec<Intent>,
     ) -> Result<(), C::Error> {
         let key = carrier.intents(source);
+        let mut awaited = 0;
         loop {
-            let last = match pending.last() {
-                Some(intent) => {
+            match pending.last().map(|intent| intent.id) {
+                Some(last) => {
                     carrier.carry(source, &pending).await?;
-                    intent.id
+                    self.land(source, last);
+                    self.store.settle(&key, last).await?;
                 }
-                // Somebody else has carried them all.
-                None => u64::MAX,
-            };
-            self.land(source, last);
-            if last < u64::MAX {
-                self.store.settle(&key, last).await?;
+                // Somebody else has carried all that was waited for when this look began.
+                None => self.land(source, awaited),
             }
-            if self.flights.borrow().get(source).is_none_or(Vec::is_empty) {
-                return Ok(());
+            match self.awaited(source) {
+                Some(last) => awaited = last,
+                None => return Ok(()),
             }
             pending = self.store.pending(&key, BATCH).await?;
         }
+    }
+
+    /// The highest id that somebody waits for.
+    fn awaited(&self, source: &str) -> Option<u64> {
+        self.flights.borrow().get(source)?.iter().map(|(id, _)| *id).max()
     }
 
     /// Wakes who waited for an id up to `last`.
@@ -193,20 +200,26 @@ impl Outbox {
 
     /// Carries what others, or we, have left, and takes quiet sources off the register.
     pub async fn sweep<C: Carrier>(self: &Rc<Self>, carrier: &Rc<C>) -> Result<(), C::Error> {
-        for due in self.store.due(DUE_AGE_MS, SWEEP_COUNT).await? {
-            let pending = self.store.pending(&carrier.intents(&due.source), BATCH).await?;
-            match pending.last() {
-                Some(intent) => {
+        let mut from_ms = 0;
+        loop {
+            let due = self.store.due(DUE_AGE_MS, from_ms, SWEEP_COUNT).await?;
+            let keys: Vec<Key> = due.iter().map(|due| carrier.intents(&due.source)).collect();
+            let pending = self.store.pending_of(&keys, BATCH).await?;
+            for (due, pending) in due.iter().zip(pending) {
+                if !pending.is_empty() {
                     tracing::info!(source = due.source, intents = pending.len(), "carrying what was left");
-                    let last = intent.id;
-                    self.relay(carrier, &due.source, pending, last).await;
+                    self.relay(carrier, &due.source, pending, EVERYTHING).await;
+                } else if due.age_ms > RELEASE_AGE_MS {
+                    self.store.release(due).await?;
                 }
-                None if due.age_ms > RELEASE_AGE_MS => {
-                    self.store.release(&due).await?;
+            }
+            // The next ones begin with those of the same millisecond: none is passed over.
+            match due.last() {
+                Some(last) if due.len() == SWEEP_COUNT && last.registered_ms > from_ms => {
+                    from_ms = last.registered_ms;
                 }
-                None => {}
+                _ => return Ok(()),
             }
         }
-        Ok(())
     }
 }

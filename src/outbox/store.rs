@@ -1,6 +1,6 @@
 //! The outbox's only way to the datastore: one function per script.
 
-use redis::{Value, cmd};
+use redis::{Value, cmd, pipe};
 
 use super::{Due, Intent, keys};
 use crate::redis::{Key, Redis, RedisFailure, Script};
@@ -26,9 +26,15 @@ impl OutboxStore {
         LEASE.keys([&self.register]).arg(source).run(&self.redis).await
     }
 
-    /// Sources registered at least `age_ms` ago, the oldest first.
-    pub(super) async fn due(&self, age_ms: u64, count: usize) -> Result<Vec<Due>, RedisFailure> {
-        let reply: Vec<Value> = DUE.keys([&self.register]).arg(age_ms).arg(count).run(&self.redis).await?;
+    /// Sources registered at least `age_ms` ago and not before `from_ms`, the oldest first.
+    pub(super) async fn due(
+        &self,
+        age_ms: u64,
+        from_ms: u64,
+        count: usize,
+    ) -> Result<Vec<Due>, RedisFailure> {
+        let call = DUE.keys([&self.register]).arg(age_ms).arg(from_ms).arg(count);
+        let reply: Vec<Value> = call.run(&self.redis).await?;
         let mut items = reply.into_iter();
         let Some(now) = items.next() else { return Ok(Vec::new()) };
         let now_ms: u64 = DUE.read(now)?;
@@ -51,6 +57,24 @@ impl OutboxStore {
         let command = cmd("ZRANGE").arg(intents).arg(0).arg(count - 1).to_owned();
         let members: Vec<String> = self.redis.command("ZRANGE intents", &command).await?;
         Ok(members.iter().filter_map(|member| Intent::parse(member)).collect())
+    }
+
+    /// The same of many sources, in one round trip.
+    pub(super) async fn pending_of(
+        &self,
+        intents: &[Key],
+        count: usize,
+    ) -> Result<Vec<Vec<Intent>>, RedisFailure> {
+        if intents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = pipe();
+        for key in intents {
+            pipeline.cmd("ZRANGE").arg(key).arg(0).arg(count - 1);
+        }
+        let sources: Vec<Vec<String>> = self.redis.pipeline("ZRANGE intents", &pipeline).await?;
+        let parse = |members: Vec<String>| members.iter().filter_map(|m| Intent::parse(m)).collect();
+        Ok(sources.into_iter().map(parse).collect())
     }
 
     /// Forgets the intents up to `id`.

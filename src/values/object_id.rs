@@ -22,9 +22,10 @@ pub fn generate(now: DateTime<Utc>) -> String {
     compose(now.timestamp() as u32, &data_encoding::HEXLOWER.encode(&PROCESS[..5]), count)
 }
 
-/// A new id whose random part is its own, so that it identifies the thing by itself.
+/// A new id whose random part is its own, so that it identifies the thing by itself. Its counter is 0: other ids may share
+/// that part and count from 1.
 pub fn generate_apart(now: DateTime<Utc>) -> String {
-    compose(now.timestamp() as u32, &data_encoding::HEXLOWER.encode(&random()[..5]), 1)
+    compose(now.timestamp() as u32, &data_encoding::HEXLOWER.encode(&random()[..5]), 0)
 }
 
 /// The id of these parts; `random` is ten hex characters, of `counter` the low 24 bits count.

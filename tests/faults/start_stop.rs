@@ -35,6 +35,8 @@ fn wrong_settings_are_named_with_what_would_be_right() {
     assert!(bind.contains("bind") || bind.contains("socket address"), "{bind}");
     let quota = refusal(command(dir.path()).env("AYRENE__RATE_LIMITS__LOGIN__REQUESTS", "0"));
     assert!(quota.contains("rate_limits.login"), "{quota}");
+    let ttl = refusal(command(dir.path()).env("AYRENE__CONVERSATION__CLIENT_ID_TTL_HOURS", "0"));
+    assert!(ttl.contains("client_id_ttl_hours"), "{ttl}");
     let host = refusal(
         command(dir.path()).env("AYRENE__SERVER__OWN_HOSTS", "[2001:db8::5]:80,go.example:8080,not a host"),
     );

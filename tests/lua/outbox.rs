@@ -21,13 +21,17 @@ fn due_lists_what_was_registered_long_enough_ago() {
     for (source, age) in [("old", 9_000), ("oldest", 20_000)] {
         bench.command::<i64>("ZADD", "register", &[&(now - age).to_string(), source]);
     }
-    let due: Vec<Value> = bench.run("outbox/due", &["register"], &["5000", "10"]);
+    let due: Vec<Value> = bench.run("outbox/due", &["register"], &["5000", "0", "10"]);
     let names: Vec<String> =
         due[1..].chunks(2).map(|pair| redis::from_redis_value(pair[0].clone()).unwrap()).collect();
     assert_eq!(names, ["oldest", "old"]);
     assert!(redis::from_redis_value::<u64>(due[0].clone()).unwrap() >= now);
-    assert_eq!(bench.run::<Vec<Value>>("outbox/due", &["register"], &["5000", "1"]).len(), 3);
-    assert_eq!(bench.run::<Vec<Value>>("outbox/due", &["none"], &["5000", "1"]).len(), 1);
+    assert_eq!(bench.run::<Vec<Value>>("outbox/due", &["register"], &["5000", "0", "1"]).len(), 3);
+    assert_eq!(bench.run::<Vec<Value>>("outbox/due", &["none"], &["5000", "0", "1"]).len(), 1);
+    for (from, listed) in [(now - 9_000, 1), (now - 8_999, 0), (now - 20_000, 2)] {
+        let due: Vec<Value> = bench.run("outbox/due", &["register"], &["5000", &from.to_string(), "10"]);
+        assert_eq!(due.len(), 1 + 2 * listed, "those registered from a time on");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod files;
 pub mod form;
+pub mod person;
 pub mod pictures;
 pub mod redis_server;
 pub mod s3;
@@ -14,4 +15,5 @@ pub mod server;
 pub mod socket;
 
 pub use client::{Answer, Client};
-pub use server::{Person, TestServer};
+pub use person::Person;
+pub use server::TestServer;

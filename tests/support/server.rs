@@ -10,6 +10,7 @@ use ayrene::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::client::Client;
+use super::person::Person;
 use super::{files, redis_server};
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -21,23 +22,6 @@ pub struct TestServer {
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
     data: tempfile::TempDir,
-}
-
-/// A user who is signed in.
-pub struct Person {
-    pub client: Client,
-    pub id: String,
-    pub email: String,
-}
-
-impl Person {
-    /// Opens another session; returns a client with its token.
-    pub async fn log_in(&self) -> Client {
-        let body = serde_json::json!({ "email": self.email, "password": PASSWORD });
-        let answer = self.client.post("/api/auth/login").json(&body).send().await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        self.client.with_token(answer.json["accessToken"].as_str().unwrap())
-    }
 }
 
 /// The defaults, made light: one worker, cheap hashes, limits out of the way.
@@ -97,17 +81,9 @@ impl TestServer {
         files::below(&self.data.path().join("uploads"))
     }
 
-    /// A new user with a name, whose address begins with it.
+    /// Somebody with an account.
     pub async fn person(&self, name: &str) -> Person {
-        let email = format!("{}@example.com", name.replace(' ', "."));
-        let body = serde_json::json!({ "email": email, "password": PASSWORD, "username": name });
-        let answer = self.client().post("/api/auth/register").json(&body).send().await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        Person {
-            client: self.client().with_token(answer.json["accessToken"].as_str().unwrap()),
-            id: answer.json["user"]["_id"].as_str().unwrap().to_owned(),
-            email,
-        }
+        Person::new(self, name).await
     }
 
     /// A key's full name.
