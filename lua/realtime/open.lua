@@ -11,6 +11,8 @@
 local position = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
 if not position[1] then
   position = {ARGV[1], '0'}
+  -- What an older log left would stand in the way of the first events.
+  redis.call('DEL', KEYS[2], KEYS[3])
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', '0')
 end
 for i = 1, 3 do

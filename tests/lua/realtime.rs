@@ -1,5 +1,7 @@
 //! `lua/realtime/*`.
 
+use redis::Value;
+
 use crate::Bench;
 use crate::support::redis_server::connection;
 
@@ -37,6 +39,17 @@ impl Log {
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         self.bench.run("realtime/deliver", &["position", "log", "carried"], &arguments)
+    }
+
+    /// A device opens the log; returns epoch, seq, whether it resumes, and the frames that it missed.
+    fn open(&mut self, epoch: &str, seq: &str, limits: [u64; 2]) -> (String, u64, bool, Vec<String>) {
+        let [events, bytes] = limits.map(|limit| limit.to_string());
+        let arguments = ["new", "60000", epoch, seq, &events, &bytes];
+        let reply: Vec<Value> = self.bench.run("realtime/open", &["position", "log", "carried"], &arguments);
+        let (epoch, seq, resumed): (String, u64, bool) =
+            redis::from_redis_value(Value::Array(reply[..3].to_vec())).unwrap();
+        let missed: Vec<String> = redis::from_redis_value(Value::Array(reply[3..].to_vec())).unwrap();
+        (epoch, seq, resumed, missed.chunks(2).map(|entry| entry[1].clone()).collect())
     }
 
     fn entries(&mut self) -> Vec<Entry> {
@@ -169,4 +182,49 @@ fn what_deliver_keeps_lives_as_long_as_the_position() {
         let ttl: i64 = log.bench.command("PTTL", key, &[]);
         assert!((50_000..=60_000).contains(&ttl), "{key} {ttl}");
     }
+}
+
+#[test]
+fn open_makes_a_log_that_lapses() {
+    let mut log = Log::none();
+    assert_eq!(log.open("", "", [10, 1000]), ("new".to_owned(), 0, false, vec![]));
+    log.deliver("s", &[1]);
+    for key in ["position", "log", "carried"] {
+        let ttl: i64 = log.bench.command("PTTL", key, &[]);
+        assert!((50_000..=60_000).contains(&ttl), "{key} {ttl}");
+        log.bench.command::<i64>("PEXPIRE", key, &["10000"]);
+    }
+    assert_eq!(log.open("", "", [10, 1000]), ("new".to_owned(), 1, false, vec![]));
+    for key in ["position", "log", "carried"] {
+        assert!(log.bench.command::<i64>("PTTL", key, &[]) > 50_000, "{key}");
+    }
+}
+
+#[test]
+fn open_returns_all_that_was_missed_or_nothing() {
+    let mut log = Log::at(0);
+    log.deliver("s", &[1, 2, 3, 4]);
+    let frames: Vec<String> = (1..=4).map(|number| frame("s", number, number)).collect();
+    let bytes = frames[1..].iter().map(String::len).sum::<usize>() as u64;
+    let resumes = |missed: &[String]| ("e".to_owned(), 4, true, missed.to_vec());
+    let refuses = ("e".to_owned(), 4, false, vec![]);
+    assert_eq!(log.open("e", "1", [3, bytes]), resumes(&frames[1..]));
+    assert_eq!(log.open("e", "4", [3, bytes]), resumes(&[]));
+    assert_eq!(log.open("e", "1", [2, bytes]), refuses, "too many");
+    assert_eq!(log.open("e", "1", [3, bytes - 1]), refuses, "too large");
+    assert_eq!(log.open("e", "5", [3, bytes]), refuses, "never happened");
+    assert_eq!(log.open("other", "1", [3, bytes]), refuses);
+    log.bench.command::<i64>("XDEL", "log", &["3-1"]);
+    assert_eq!(log.open("e", "1", [3, bytes]), refuses, "a gap");
+    assert_eq!(log.open("e", "3", [3, bytes]), resumes(&frames[3..]), "the gap lies before it");
+}
+
+#[test]
+fn a_new_log_begins_even_where_an_old_one_was_left() {
+    let mut log = Log::at(0);
+    log.deliver("s", &[1, 2, 3]);
+    log.bench.command::<i64>("DEL", "position", &[]);
+    assert_eq!(log.open("e", "3", [10, 1000]), ("new".to_owned(), 0, false, vec![]));
+    assert_eq!(log.deliver("s", &[4]), 1, "its first event has the first number");
+    assert_eq!(log.entries(), [("1-1".to_owned(), frame("s", 4, 1), String::new())]);
 }
