@@ -7,5 +7,6 @@ mod support;
 
 mod embedded;
 mod external;
+mod messages;
 mod process;
 mod start_stop;
