@@ -16,6 +16,7 @@ mod leftovers;
 mod manners;
 mod messages;
 mod messages_change;
+mod messages_long;
 mod messages_read;
 mod multipart;
 mod openapi;
