@@ -199,3 +199,25 @@ fn keys_are_named_in_keys_rs_alone() {
         assert!(!makes_keys || source.layer() == "keys", "{} makes keys", source.path);
     }
 }
+
+#[test]
+fn no_two_schemas_share_a_name() {
+    // The description has one of each name: the second would silently stand for both.
+    let mut seen: std::collections::HashMap<String, String> = std::collections::HashMap::new();
+    for source in sources() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&source.path);
+        let text = std::fs::read_to_string(path).unwrap();
+        for derived in text.split("ToSchema)]").skip(1) {
+            let Some(head) = derived
+                .split(['{', '(', ';'])
+                .find(|part| part.contains(" struct ") || part.contains(" enum "))
+            else {
+                continue;
+            };
+            let name = head.split_whitespace().last().unwrap().split('<').next().unwrap().to_owned();
+            let other = seen.insert(name.clone(), source.path.clone());
+            assert!(other.is_none(), "{name} in {} and {}", source.path, other.unwrap_or_default());
+        }
+    }
+    assert!(seen.len() > 40, "{}", seen.len());
+}
