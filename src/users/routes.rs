@@ -21,7 +21,7 @@ use crate::http::envelope::SocialFailure;
 use crate::http::query::{MAX_PAGE, number};
 use crate::http::rate_limit::{self, LimitedAction};
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, FieldError, JsonBody};
+use crate::http::{ApiError, FieldError, JsonBody, Then};
 use crate::presence::error::PresenceError;
 use crate::presence::messages::SetStatus;
 use crate::presence::model::OnlineStatus;
@@ -193,10 +193,9 @@ pub async fn fetch(user: AuthUser, people: People, id: web::Path<String>) -> Ans
     ))]
 pub async fn update(
     request: HttpRequest,
-    user: AuthUser,
     people: People,
     rename: web::Data<Ask<ChangeUsername>>,
-    JsonBody(body): JsonBody<ProfileChanges>,
+    Then(user, JsonBody(body)): Then<AuthUser, JsonBody<ProfileChanges>>,
 ) -> Answer {
     let user_id = user.id().clone();
     let (username, changes) = parse_changes(&request, &user_id, body)?;
@@ -218,9 +217,8 @@ pub async fn update(
     ))]
 pub async fn set_status(
     request: HttpRequest,
-    user: AuthUser,
     presence: web::Data<Ask<SetStatus>>,
-    JsonBody(body): JsonBody<StatusChange>,
+    Then(user, JsonBody(body)): Then<AuthUser, JsonBody<StatusChange>>,
 ) -> Answer {
     let status = OnlineStatus::parse(&body.status).map_err(|problem| invalid(&request, "status", problem))?;
     if body.id.is_some_and(|id| id != user.id().as_str()) {
