@@ -9,7 +9,7 @@ help:
 	@echo 'make run     start the server (config/default.toml lists the settings)'
 	@echo 'make test    all tests, then generated requests against the API description'
 	@echo 'make lint    formatting, clippy, licences and sources of dependencies'
-	@echo 'make bench   the redirect benchmark; options in ARGS'
+	@echo 'make bench   the redirect benchmark, or BENCH=social; options in ARGS'
 
 run:
 	@scripts/need cc redis
@@ -25,6 +25,8 @@ lint:
 	@scripts/need cc
 	scripts/lint
 
+BENCH ?= redirect
+
 bench:
 	@scripts/need cc redis
-	cargo bench --locked --bench redirect -- $(ARGS)
+	cargo bench --locked --bench $(BENCH) -- $(ARGS)

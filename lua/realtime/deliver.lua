@@ -28,11 +28,13 @@ end
 if now > before then
   redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', now))
   redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', applied))
-  -- Nobody is there: all of it goes when the position does.
-  local ttl = redis.call('PTTL', KEYS[1])
-  if ttl > 0 then
-    redis.call('PEXPIRE', KEYS[2], ttl)
-    redis.call('PEXPIRE', KEYS[3], ttl)
+  -- A log that has just begun goes with its position.
+  if redis.call('PTTL', KEYS[2]) < 0 then
+    local ttl = redis.call('PTTL', KEYS[1])
+    if ttl > 0 then
+      redis.call('PEXPIRE', KEYS[2], ttl)
+      redis.call('PEXPIRE', KEYS[3], ttl)
+    end
   end
 end
 return now - before
