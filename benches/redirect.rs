@@ -70,10 +70,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let requests = Arc::new(requests.collect());
     let mut contenders = vec![("ayrene", ayrene.address), ("bare actix-web", bare.address)];
     contenders.extend(nginx.as_ref().map(|nginx| ("nginx return 302", nginx.address)));
+    let before = ayrene.cpu().unwrap_or_default();
     let rounds = run_rounds(&options, &contenders, &requests)?;
+    let used = ayrene.cpu().unwrap_or_default() - before;
 
     let clicks = clicks_of_all(ayrene.address, &token)?;
     let answered: u64 = rounds[0].iter().map(|outcome| outcome.answered).sum();
+    println!("\nprocessor time of the server per click: {:.1} us", used.as_secs_f64() * 1e6 / answered as f64);
     report(&options, &contenders, &rounds, answered, clicks, codes.len(), resident_kb(ayrene.id()))?;
     if answered != clicks {
         return Err(format!("{answered} clicks answered, {clicks} counted").into());

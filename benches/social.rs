@@ -17,14 +17,14 @@ mod process;
 mod sockets;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use load::Load;
 use process::Process;
 use serde_json::{Value, json};
-use sockets::{Failure, Outcome, Pace, User};
+use sockets::{Failure, Pace, User};
 
 /// Messages that a sender may have unanswered.
 const WINDOW: usize = 8;
@@ -81,38 +81,50 @@ async fn bench(options: &Options) -> Result<(), Failure> {
     let pairs: Vec<(User, User)> = users.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
     let duration = Duration::from_secs(options.seconds);
 
-    println!("{:<44}{:>10}{:>10}{:>10}{:>7}{:>9}", "", "msg/s", "p50 ms", "p99 ms", "lost", "doubled");
+    println!(
+        "{:<44}{:>9}{:>9}{:>9}{:>6}{:>9}{:>11}{:>10}",
+        "", "msg/s", "p50 ms", "p99 ms", "lost", "doubled", "server us", "redis us"
+    );
     let mut faults = 0;
-    let mut show = |name: &str, outcome: &Outcome| {
-        println!(
-            "{name:<44}{:>10.0}{:>10.2}{:>10.2}{:>7}{:>9}",
-            outcome.rate(),
-            outcome.quantile(0.5),
-            outcome.quantile(0.99),
-            outcome.lost(),
-            outcome.doubled
-        );
-        faults += outcome.lost() + outcome.doubled + outcome.disordered + outcome.refused;
-        json!({ "name": name, "messages_per_second": outcome.rate(), "p50_ms": outcome.quantile(0.5),
-            "p99_ms": outcome.quantile(0.99), "sent": outcome.sent, "lost": outcome.lost(),
-            "doubled": outcome.doubled, "disordered": outcome.disordered, "refused": outcome.refused })
-    };
     let mut rows = Vec::new();
     let mut ratios = Vec::new();
     for round in 1..=options.rounds {
         let script = redis.append_rate(options.pairs * WINDOW, duration).await?;
-        println!("{:<44}{script:>10.0}", format!("{round}: the append script alone"));
-        let outcome = sockets::run(one.address, one.address, &pairs, Pace::Window(WINDOW), duration).await?;
-        rows.push(show(
-            &format!("{round}: one node, {} pairs, {WINDOW} unanswered", options.pairs),
-            &outcome,
-        ));
-        ratios.push(outcome.rate() / script);
-        let outcome = sockets::run(one.address, two.address, &pairs, Pace::Window(WINDOW), duration).await?;
-        rows.push(show(&format!("{round}: from one node to the other"), &outcome));
-        let pace = Pace::Rate(GOAL * EASY);
-        let outcome = sockets::run(one.address, one.address, &pairs, pace, duration).await?;
-        rows.push(show(&format!("{round}: one node, {:.0} a second", GOAL * EASY), &outcome));
+        println!("{:<44}{script:>9.0}", format!("{round}: the append script alone"));
+        let easy = Pace::Rate(GOAL * EASY);
+        let runs = [
+            (format!("{} pairs, {WINDOW} unanswered", options.pairs), &one, Pace::Window(WINDOW)),
+            ("the same, from one node to the other".to_owned(), &two, Pace::Window(WINDOW)),
+            (format!("{:.0} a second", GOAL * EASY), &one, easy),
+        ];
+        for (name, receiving, pace) in runs {
+            let before = cpu(&[&one, &two], &redis);
+            let outcome = sockets::run(one.address, receiving.address, &pairs, pace, duration).await?;
+            let used = cpu(&[&one, &two], &redis);
+            let share =
+                |index: usize| (used[index] - before[index]).as_secs_f64() * 1e6 / outcome.delivered as f64;
+            println!(
+                "{:<44}{:>9.0}{:>9.2}{:>9.2}{:>6}{:>9}{:>11.0}{:>10.0}",
+                format!("{round}: {name}"),
+                outcome.rate(),
+                outcome.quantile(0.5),
+                outcome.quantile(0.99),
+                outcome.lost(),
+                outcome.doubled,
+                share(0),
+                share(1)
+            );
+            faults += outcome.lost() + outcome.doubled + outcome.disordered + outcome.refused;
+            if matches!(pace, Pace::Window(_)) && receiving.address == one.address {
+                ratios.push(outcome.rate() / script);
+            }
+            rows.push(
+                json!({ "name": name, "messages_per_second": outcome.rate(), "p50_ms": outcome.quantile(0.5),
+                "p99_ms": outcome.quantile(0.99), "sent": outcome.sent, "lost": outcome.lost(),
+                "doubled": outcome.doubled, "disordered": outcome.disordered, "refused": outcome.refused,
+                "server_micros": share(0), "redis_micros": share(1) }),
+            );
+        }
     }
     if let Some(ratio) = median(ratios) {
         println!("messages delivered per append of the script alone (median): {ratio:.2}");
@@ -121,7 +133,7 @@ async fn bench(options: &Options) -> Result<(), Failure> {
     report["messages"] = json!(rows);
     report["kb_per_socket"] = json!(idle_sockets(&two, &users, options.sockets).await?);
     report["likes"] = likes(one.address, &users, duration).await?;
-    report["feed"] = feed(&redis, one.address, &users[0], options, duration).await?;
+    report["feed"] = feed(scratch.path(), options, duration).await?;
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
     }
@@ -129,6 +141,12 @@ async fn bench(options: &Options) -> Result<(), Failure> {
         return Err(format!("{faults} messages were lost, doubled, out of order or refused").into());
     }
     Ok(())
+}
+
+/// Processor time used so far by the servers and by Redis.
+fn cpu(nodes: &[&Process], redis: &nodes::Redis) -> [Duration; 2] {
+    let servers = nodes.iter().filter_map(|node| node.cpu()).sum();
+    [servers, redis.process.cpu().unwrap_or_default()]
 }
 
 /// What an idle socket costs the server, in KB of resident memory.
@@ -212,40 +230,40 @@ async fn likes(address: SocketAddr, users: &[User], duration: Duration) -> Resul
     Ok(json!({ "one_post_per_second": one.rate(), "many_posts_per_second": many.rate() }))
 }
 
-/// The newest page, and pages from anywhere, of a short feed and of a long one.
-async fn feed(
-    redis: &nodes::Redis,
-    address: SocketAddr,
-    user: &User,
-    options: &Options,
-    duration: Duration,
-) -> Result<Value, Failure> {
+/// The newest page, and pages from anywhere, of a short feed and of a long one, each on a Redis of its own, in
+/// alternating rounds.
+async fn feed(scratch: &Path, options: &Options, duration: Duration) -> Result<Value, Failure> {
     const SHORT: usize = 1_000;
-    let reads = |posts: usize| {
-        let pages = (posts / 10) as u64;
-        let page = |number: u64| load::get(&format!("/api/posts?limit=10&page={number}"), &bearer(user));
-        let number = |draw: u64| if draw.is_multiple_of(2) { 1 } else { 1 + draw * 7919 % pages };
-        (0..256).map(|draw| page(number(draw))).collect::<Vec<_>>()
-    };
-    let mut rates = Vec::new();
-    let mut from = 0;
+    let mut feeds = Vec::new();
     for posts in [SHORT, options.posts] {
-        redis.seed_posts(&user.id, from..posts).await?;
-        from = posts;
-        drive(address, 16, reads(posts), duration / 4).await?;
-        let mut rounds = Vec::new();
-        for _ in 0..options.rounds.max(1) {
-            rounds.push(drive(address, 16, reads(posts), duration).await?.rate());
-        }
-        rates.push(median(rounds).unwrap_or_default());
+        let dir = scratch.join(format!("feed-{posts}"));
+        std::fs::create_dir(&dir)?;
+        let redis = nodes::redis(&dir)?;
+        let workers = std::thread::available_parallelism()?.get();
+        let node = nodes::node(&dir.join("data"), &redis.url, workers)?;
+        let user = sockets::register(node.address, 1).await?.remove(0);
+        redis.seed_posts(&user.id, posts).await?;
+        let pages = (posts / 10) as u64;
+        let page = |number: u64| load::get(&format!("/api/posts?limit=10&page={number}"), &bearer(&user));
+        let number = |draw: u64| if draw.is_multiple_of(2) { 1 } else { 1 + draw * 7919 % pages };
+        let reads: Vec<_> = (0..256).map(|draw| page(number(draw))).collect();
+        drive(node.address, 16, reads.clone(), duration / 4).await?;
+        feeds.push((redis, node, reads));
     }
-    let (short, long) = (rates[0], rates[1]);
+    let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+    for _ in 0..options.rounds.max(1) {
+        for ((_, node, reads), rates) in feeds.iter().zip(&mut rates) {
+            rates.push(drive(node.address, 16, reads.clone(), duration).await?.rate());
+        }
+        ratios.extend(rates[0].last().zip(rates[1].last()).map(|(short, long)| short / long));
+    }
+    let [short, long] = rates.map(|rates| median(rates).unwrap_or_default());
+    let ratio = median(ratios).unwrap_or_default();
     println!(
-        "feed: {short:.0} pages/s of {SHORT} posts, {long:.0} pages/s of {} posts; ratio {:.2}",
-        options.posts,
-        short / long
+        "feed: {short:.0} pages/s of {SHORT} posts, {long:.0} pages/s of {} posts; ratio {ratio:.2}",
+        options.posts
     );
-    Ok(json!({ "short_per_second": short, "long_per_second": long, "ratio": short / long }))
+    Ok(json!({ "short_per_second": short, "long_per_second": long, "ratio": ratio }))
 }
 
 fn resident_kb(pid: u32) -> Option<u64> {

@@ -9,7 +9,7 @@ use super::process::{Process, free_address};
 
 /// A Redis of the bench's own with its log on.
 pub(crate) struct Redis {
-    _process: Process,
+    pub(crate) process: Process,
     /// Where it is.
     pub(crate) url: String,
 }
@@ -26,7 +26,7 @@ pub(crate) fn redis(dir: &Path) -> io::Result<Redis> {
         Process::start(&mut command, address)
     };
     let process = start("redis-server").or_else(|_| start("valkey-server"))?;
-    Ok(Redis { _process: process, url: format!("redis://{address}") })
+    Ok(Redis { process, url: format!("redis://{address}") })
 }
 
 impl Redis {
@@ -94,11 +94,11 @@ impl Redis {
     pub(crate) async fn seed_posts(
         &self,
         author: &str,
-        numbers: std::ops::Range<usize>,
+        count: usize,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let mut connection =
             redis::Client::open(self.url.as_str())?.get_multiplexed_async_connection().await?;
-        let numbers: Vec<usize> = numbers.collect();
+        let numbers: Vec<usize> = (0..count).collect();
         for chunk in numbers.chunks(5_000) {
             let mut pipeline = redis::pipe();
             for number in chunk {
