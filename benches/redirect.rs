@@ -76,7 +76,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let clicks = clicks_of_all(ayrene.address, &token)?;
     let answered: u64 = rounds[0].iter().map(|outcome| outcome.answered).sum();
-    println!("\nprocessor time of the server per click: {:.1} us", used.as_secs_f64() * 1e6 / answered as f64);
+    println!(
+        "\nprocessor time of the server per click: {:.1} us",
+        used.as_secs_f64() * 1e6 / answered as f64
+    );
     report(&options, &contenders, &rounds, answered, clicks, codes.len(), resident_kb(ayrene.id()))?;
     if answered != clicks {
         return Err(format!("{answered} clicks answered, {clicks} counted").into());

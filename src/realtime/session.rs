@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Handler, Message, Running, StreamHandler,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Handler, Message, Running, SpawnHandle,
+    StreamHandler,
 };
 use actix_http::ws::Item;
 use actix_web_actors::ws::{self, CloseReason, ProtocolError, WebsocketContext, WsResponseBuilder};
@@ -22,7 +23,7 @@ use serde_json::json;
 
 use super::hub::{Attach, Detach, Hub, NotAttached, Unwatch, Watch};
 use super::messages::{LogOpened, OpenLog};
-use super::model::{Missed, Origin, Resume, Watched};
+use super::model::{Missed, Origin, Resume, Watched, encode};
 use super::outbound::{Outbound, Push, TooSlow, Wake};
 use super::protocol::{self, Closing, Frame, FrameRules, ReadUpto, Refusal, Request};
 use crate::actor::Ask;
@@ -143,6 +144,8 @@ pub struct Session {
     token: Option<String>,
     origin_allowed: bool,
     stage: Stage,
+    /// Ends the greeting; an idle socket shall not keep it.
+    greeting: Option<SpawnHandle>,
     caller: Option<Caller>,
     outbound: Option<Arc<Outbound>>,
     epoch: String,
@@ -174,6 +177,7 @@ impl Session {
             token,
             origin_allowed,
             stage: Stage::Greeting,
+            greeting: None,
             caller: None,
             outbound: None,
             epoch: String::new(),
@@ -272,6 +276,9 @@ impl Session {
     /// Finds out who it is, listens, looks where the log stands, and says hello. `frame` is owed an answer.
     fn open(&mut self, token: String, resume: Option<Resume>, frame: Option<u64>, context: &mut Context) {
         self.stage = Stage::Opening;
+        if let Some(greeting) = self.greeting.take() {
+            context.cancel_future(greeting);
+        }
         let outbound = Arc::new(Outbound::new(context.address().recipient(), self.rules.max_queue_bytes));
         self.outbound = Some(outbound.clone());
         let (ways, socket, address) = (self.ways.clone(), self.id.clone(), context.address());
@@ -294,15 +301,15 @@ impl Session {
         if self.stage != Stage::Opening {
             return;
         }
-        let hello = json!({ "type": "hello", "data": {
-            "userId": caller.user_id.as_str(),
-            "sessionId": caller.session_id.as_str(),
-            "epoch": log.epoch,
-            "seq": log.seq,
-            "resumed": log.missed.is_some(),
-            "heartbeatMs": self.rules.heartbeat.as_millis() as u64,
-        }});
-        context.text(hello.to_string());
+        let hello = Hello {
+            user_id: caller.user_id.as_str(),
+            session_id: caller.session_id.as_str(),
+            epoch: &log.epoch,
+            seq: log.seq,
+            resumed: log.missed.is_some(),
+            heartbeat_ms: self.rules.heartbeat.as_millis() as u64,
+        };
+        context.text(encode("hello", &hello));
         if let Some(id) = frame {
             context.text(protocol::ok(id, &json!({})));
         }
@@ -455,7 +462,7 @@ impl Session {
                 Push::Ephemeral(frame) => context.text(frame),
                 Push::Revoked(sessions) => self.revoke(&sessions, context),
                 Push::Resync => {
-                    self.check_session(context);
+                    self.check_session(|_, _| {}, context);
                     self.catch_up(context);
                 }
                 Push::GoAway => self.close(Closing::GoingAway, context),
@@ -510,50 +517,49 @@ impl Session {
         let Some(caller) = &self.caller else { return };
         let own = caller.session_id.as_str();
         if sessions.split(' ').any(|session| session == own) {
-            let push = json!({ "type": "session.revoked", "data": { "sessionId": own } });
-            context.text(push.to_string());
+            context.text(encode("session.revoked", &json!({ "sessionId": own })));
             self.close(Closing::SessionRevoked, context);
         }
     }
 
-    /// Closes the socket when its session has ended without our hearing of it.
-    fn check_session(&mut self, context: &mut Context) {
+    /// Closes the socket when its session has ended without our hearing of it; `then` comes only when it has not.
+    fn check_session(&mut self, then: fn(&mut Self, &mut Context), context: &mut Context) {
         let Some(Caller { user_id, session_id }) = self.caller.clone() else { return };
-        let check = self.ways.check_session.clone();
+        let ways = self.ways.clone();
         let own = session_id.to_string();
-        let outcome = async move { check.ask(CheckSession { user_id, session_id }).await };
-        context.spawn(wrap_future(outcome).map(move |outcome, socket: &mut Self, context| {
-            if matches!(outcome, Err(AuthError::InvalidToken | AuthError::AccountGone)) {
-                socket.revoke(&own, context);
-            }
+        let outcome = async move { ways.check_session.ask(CheckSession { user_id, session_id }).await };
+        context.spawn(wrap_future(outcome).map(move |outcome, socket: &mut Self, context| match outcome {
+            Err(AuthError::InvalidToken | AuthError::AccountGone) => socket.revoke(&own, context),
+            // A datastore that is away ends no socket.
+            _ => then(socket, context),
         }));
     }
 
-    /// Every heartbeat: a ping to the client, a sign of life to the datastore, a look at the session.
+    /// Every heartbeat: a ping to the client, a look at the session, a sign of life to the datastore.
     fn beat(&mut self, context: &mut Context) {
         if self.heard.elapsed() >= 2 * self.rules.heartbeat {
             return self.close(Closing::MissedHeartbeat, context);
         }
         context.ping(b"");
-        let Some(caller) = &self.caller else { return };
-        let beat = SocketsBeat { sockets: vec![(caller.user_id.clone(), self.id.clone())] };
-        let ask = self.ways.beat.clone();
+        self.check_session(Self::show_life, context);
+    }
+
+    fn show_life(&mut self, context: &mut Context) {
+        let Some(Caller { user_id, .. }) = self.caller.clone() else { return };
+        let keep = self.kept.elapsed() > KEEP_LOG;
+        if keep {
+            self.kept = Instant::now();
+        }
+        let (ways, socket) = (self.ways.clone(), self.id.clone());
         context.spawn(wrap_future(async move {
-            if let Err(error) = ask.ask(beat).await {
+            if let Err(error) = ways.beat.ask(SocketsBeat { sockets: vec![(user_id.clone(), socket)] }).await
+            {
                 tracing::debug!(%error, "a socket's sign of life is lost");
             }
+            if keep && let Err(error) = ways.open_log.ask(OpenLog { user: user_id, resume: None }).await {
+                tracing::debug!(%error, "a log is not prolonged");
+            }
         }));
-        self.check_session(context);
-        if self.kept.elapsed() > KEEP_LOG {
-            self.kept = Instant::now();
-            let open = OpenLog { user: caller_id(&self.caller), resume: None };
-            let log = self.ways.open_log.clone();
-            context.spawn(wrap_future(async move {
-                if let Err(error) = log.ask(open).await {
-                    tracing::debug!(%error, "a log is not prolonged");
-                }
-            }));
-        }
     }
 
     fn fragment(&mut self, item: Item, context: &mut Context) {
@@ -579,6 +585,18 @@ impl Session {
             }
         }
     }
+}
+
+/// The first frame of a server.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hello<'a> {
+    user_id: &'a str,
+    session_id: &'a str,
+    epoch: &'a str,
+    seq: u64,
+    resumed: bool,
+    heartbeat_ms: u64,
 }
 
 /// What a granted frame gets.
@@ -694,13 +712,6 @@ async fn open(
     Ok((caller, log))
 }
 
-fn caller_id(caller: &Option<Caller>) -> UserId {
-    match caller {
-        Some(caller) => caller.user_id.clone(),
-        None => unreachable!("asked only of a socket that is open"),
-    }
-}
-
 impl Actor for Session {
     type Context = Context;
 
@@ -710,19 +721,21 @@ impl Actor for Session {
             return self.close(Closing::Origin, context);
         }
         context.run_interval(self.rules.heartbeat, Self::beat);
-        if self.token.is_some() {
+        let greeting = if self.token.is_some() {
             context.run_later(self.rules.resume_grace, |socket, context| {
+                socket.greeting = None;
                 if let (Stage::Greeting, Some(token)) = (socket.stage, socket.token.take()) {
                     socket.open(token, None, None, context);
                 }
-            });
+            })
         } else {
             context.run_later(self.rules.auth_timeout, |socket, context| {
                 if socket.stage == Stage::Greeting {
                     socket.close(Closing::AuthTimeout, context);
                 }
-            });
-        }
+            })
+        };
+        self.greeting = Some(greeting);
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {
