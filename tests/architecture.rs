@@ -208,13 +208,9 @@ fn no_two_schemas_share_a_name() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&source.path);
         let text = std::fs::read_to_string(path).unwrap();
         for derived in text.split("ToSchema)]").skip(1) {
-            let Some(head) = derived
-                .split(['{', '(', ';'])
-                .find(|part| part.contains(" struct ") || part.contains(" enum "))
-            else {
-                continue;
-            };
-            let name = head.split_whitespace().last().unwrap().split('<').next().unwrap().to_owned();
+            let mut words = derived.split_whitespace().skip_while(|word| !matches!(*word, "struct" | "enum"));
+            let word = words.nth(1).unwrap();
+            let name: String = word.chars().take_while(|c| c.is_alphanumeric()).collect();
             let other = seen.insert(name.clone(), source.path.clone());
             assert!(other.is_none(), "{name} in {} and {}", source.path, other.unwrap_or_default());
         }
