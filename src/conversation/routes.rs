@@ -15,11 +15,12 @@ use super::model::{ClientId, Content, ConversationId, MessageId};
 use super::view::{ConversationView, MessageView};
 use crate::actor::{Ask, Mailbox};
 use crate::auth::AuthUser;
+use crate::auth::extractor::ChargedUser;
 use crate::http::envelope::SocialFailure;
 use crate::http::query::number;
-use crate::http::rate_limit::{self, LimitedAction};
+use crate::http::rate_limit::LimitedAction;
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, FieldError, JsonBody};
+use crate::http::{ApiError, FieldError, JsonBody, Then};
 use crate::users::messages::{FetchParticipants, FetchPeople};
 use crate::users::model::{Author, Participant, UserId};
 
@@ -29,6 +30,7 @@ const MAX_ON_PAGE: u32 = 100;
 
 type Actor = web::Data<Mailbox<Conversations>>;
 type Answer = Result<HttpResponse, ApiError>;
+type Writer = ChargedUser<{ LimitedAction::Message as usize }>;
 
 /// What a message may be.
 #[derive(Debug, Clone, Copy)]
@@ -194,13 +196,10 @@ pub(crate) fn parse_receiver(text: &str) -> Result<UserId, ApiError> {
         (status = 404, description = "No such receiver", body = SocialFailure),
     ))]
 pub async fn send(
-    request: HttpRequest,
-    user: AuthUser,
     actor: Actor,
     rules: web::Data<MessageRules>,
-    JsonBody(body): JsonBody<NewMessage>,
+    Then(user, JsonBody(body)): Then<Writer, JsonBody<NewMessage>>,
 ) -> Answer {
-    rate_limit::by_user(&request, LimitedAction::Message, user.id().as_str())?;
     let to = parse_receiver(&body.receiver_id)?;
     let content = parse_content(&body.content, &rules)?;
     let client_id = body.client_id.as_deref().map(ClientId::parse).transpose();
@@ -335,14 +334,11 @@ fn parse_place(text: &str) -> Option<ListPlace> {
         (status = 409, description = "Deleted", body = SocialFailure),
     ))]
 pub async fn edit(
-    request: HttpRequest,
-    user: AuthUser,
     actor: Actor,
     rules: web::Data<MessageRules>,
     id: web::Path<String>,
-    JsonBody(body): JsonBody<MessageChange>,
+    Then(user, JsonBody(body)): Then<Writer, JsonBody<MessageChange>>,
 ) -> Answer {
-    rate_limit::by_user(&request, LimitedAction::Message, user.id().as_str())?;
     let content = parse_content(&body.content, &rules)?;
     let message = parse_message(&id)?;
     let shown =

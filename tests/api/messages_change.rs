@@ -182,7 +182,7 @@ async fn a_malformed_edit_names_what_is_wrong_and_changes_nothing() {
         assert_eq!(answer.status, 400, "{wrong}");
     }
     assert_eq!(ada.client.put(&path).body("text/plain", "x").send().await.status, 415);
-    let huge = json!({ "content": "x".repeat(70_000) });
+    let huge = json!({ "content": "x".repeat(600_000) });
     assert_eq!(ada.client.put(&path).json(&huge).send().await.status, 413);
     assert_eq!(contents(&bob.all_messages(&ada.id, 9).await), ["text"]);
     for (method, path) in [("DELETE", "/api/messages/send"), ("PUT", "/api/messages/conversations")] {
