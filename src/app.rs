@@ -112,6 +112,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         pages::routes(),
         auth::routes::links::routes(),
         auth::routes::social::routes(),
+        conversation::routes::files::routes(),
         conversation::routes::routes(),
         realtime::routes::routes(),
         users::routes::routes(),

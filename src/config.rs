@@ -581,8 +581,8 @@ impl Config {
 impl StorageConfig {
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
-        if self.timeout_secs == 0 {
-            return refuse("storage.timeout_secs", "must be 1 or more");
+        if !(1..=60).contains(&self.timeout_secs) {
+            return refuse("storage.timeout_secs", "must be from 1 to 60");
         }
         if self.s3_access_key_id.is_empty() != self.s3_secret_access_key.expose_secret().is_empty() {
             return refuse("storage.s3_access_key_id, storage.s3_secret_access_key", "go together");

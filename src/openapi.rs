@@ -43,6 +43,7 @@ const SLICE: usize = 16 * 1024;
         auth::routes::social::me, auth::routes::social::logout,
         conversation::routes::send, conversation::routes::fetch, conversation::routes::list,
         conversation::routes::mark_read, conversation::routes::edit, conversation::routes::delete,
+        conversation::routes::files::send, conversation::routes::files::fetch,
         conversation::routes::block, conversation::routes::unblock, conversation::routes::blocks,
         realtime::routes::upgrade,
         users::routes::list, users::routes::fetch, users::routes::update, users::routes::set_status,

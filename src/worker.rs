@@ -17,6 +17,7 @@ use crate::auth::tokens::Tokens;
 use crate::auth::{Asks, SessionManager};
 use crate::config::Config;
 use crate::conversation::Conversations;
+use crate::conversation::messages::SendFile;
 use crate::media::Painter;
 use crate::posts::PostKeeper;
 use crate::presence::PresenceKeeper;
@@ -64,6 +65,12 @@ impl Blueprint {
     fn gate(&self) -> Gate {
         let actors = &self.config.actors;
         Gate::new(actors.max_in_flight, Duration::from_millis(actors.timeout_ms))
+    }
+
+    /// For messages with a file: the store may take longer than any datastore.
+    fn file_gate(&self) -> Gate {
+        let timeout = Duration::from_millis(self.config.actors.timeout_ms) + self.storage.longest_commit();
+        Gate::new(self.config.uploads.max_concurrent, timeout)
     }
 }
 
@@ -116,6 +123,7 @@ impl Base {
         Conversations::new(
             self.redis.clone(),
             self.bulk.clone(),
+            blueprint.storage.clone(),
             self.people.narrow(),
             self.events.narrow(),
             &blueprint.config.conversation,
@@ -141,6 +149,7 @@ pub struct Worker {
     people: Mailbox<PeopleKeeper>,
     sessions: Mailbox<SessionManager>,
     conversations: Mailbox<Conversations>,
+    files: Ask<SendFile>,
     posts: Mailbox<PostKeeper>,
     links: Mailbox<Shortener>,
     ways: Ways,
@@ -160,13 +169,16 @@ impl Worker {
             &config.shortener,
         );
         let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
-        let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
+        let conversations = base.conversations(blueprint).start();
+        let files = Mailbox::new(conversations.clone(), blueprint.file_gate()).narrow();
+        let conversations = Mailbox::new(conversations, blueprint.gate());
         let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
         let ways = ways(blueprint, &base, &sessions, &conversations);
         Self {
             sessions,
             links: Mailbox::new(links.start(), blueprint.gate()),
             conversations,
+            files,
             posts,
             ways,
             people: base.people,
@@ -188,6 +200,7 @@ impl Worker {
             .app_data(web::Data::new(self.sessions.narrow::<ChangeUsername>()))
             .app_data(web::Data::new(self.sessions))
             .app_data(web::Data::new(self.conversations))
+            .app_data(web::Data::new(self.files))
             .app_data(web::Data::new(self.posts))
             .app_data(web::Data::new(self.links));
     }

@@ -4,15 +4,18 @@
 -- KEYS[2]  HASH    seq -> message, `created|updated|deleted|side|sent by a so far|body`, times in ms
 -- KEYS[3]  ZSET    intents by number
 -- KEYS[4]  STRING  seq of the message that the sender made under this client id
+-- KEYS[5]  HASH    files in doubt, see reserve.lua
 -- ARGV[1]  sender's side: 0 for a, 1 for b
 -- ARGV[2]  body, JSON
 -- ARGV[3]  ms that the client id is remembered; empty without one
 -- ARGV[4]  when the source was registered, ms; ARGV[5] how old that may be, ms
 -- ARGV[6]  origin
 -- ARGV[7]  messages allowed; ARGV[8] intents allowed to wait; ARGV[9] intents to return
+-- ARGV[10] object of a file; empty for a text
 -- Returns {0}: no such conversation · {1}: the receiver has blocked the sender · {2, seq}: made before ·
 --   {3}: as many messages as allowed · {4}: too many intents wait · {5}: registered too long ago ·
---   {6, seq, message, number, intent, intent, ...}: appended; its intent's number, then the oldest that wait
+--   {6, seq, message, number, intent, intent, ...}: appended; its intent's number, then the oldest that wait ·
+--   {7}: the file is not reserved any more
 local side = ARGV[1]
 local meta = redis.call('HMGET', KEYS[1], 'a', 'b', 'q', 'o', 'e', side == '0' and 'k1' or 'k0')
 if not meta[1] then
@@ -36,6 +39,12 @@ if now - tonumber(ARGV[4]) > tonumber(ARGV[5]) then
 end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
   return {4}
+end
+if ARGV[10] ~= '' then
+  if redis.call('HGET', KEYS[5], ARGV[10]) ~= '1' then
+    return {7}
+  end
+  redis.call('HDEL', KEYS[5], ARGV[10])
 end
 local sent = tonumber(meta[4]) + (side == '0' and 1 or 0)
 local stamp = string.format('%.0f', now)

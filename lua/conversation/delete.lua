@@ -1,10 +1,12 @@
 #!lua
--- Deletes a message, by its sender: it keeps its place and loses its content. An unread one is unread no more.
+-- Deletes a message, by its sender: it keeps its place and loses its content, and nothing refers to its file any more. An
+-- unread one is unread no more.
 -- KEYS[1]  HASH  the conversation
 -- KEYS[2]  HASH  seq -> message, see append.lua
 -- KEYS[3]  ZSET  intents by number
 -- KEYS[4]  ZSET  seq of messages to a that were deleted unread
 -- KEYS[5]  ZSET  the same to b
+-- KEYS[6]  HASH  files in doubt, see reserve.lua
 -- ARGV[1]  the caller's side: 0 for a, 1 for b
 -- ARGV[2]  seq of the message; ARGV[3] second of its creation, as its id says
 -- ARGV[4]  when the source was registered, ms; ARGV[5] how old that may be, ms
@@ -36,11 +38,15 @@ end
 local receiver = side == '0' and '1' or '0'
 local meta = redis.call('HMGET', KEYS[1], 'a', 'b', 'e', 'r' .. receiver)
 local stamp = string.format('%.0f', now)
-local left = cjson.encode({k = cjson.decode(body).k})
+local had = cjson.decode(body)
+local left = cjson.encode({k = had.k})
 local emptied = created .. '|' .. stamp .. '|' .. stamp .. '|' .. side .. '|' .. sent .. '|' .. left
 local number = tonumber(meta[3] or '0') + 1
 redis.call('HSET', KEYS[2], ARGV[2], emptied)
 redis.call('HSET', KEYS[1], 'e', number, 'u', stamp)
+if had.f then
+  redis.call('HSET', KEYS[6], had.f, '0')
+end
 if meta[1] ~= meta[2] and tonumber(ARGV[2]) > tonumber(meta[4] or '0') then
   redis.call('ZADD', receiver == '0' and KEYS[4] or KEYS[5], ARGV[2], ARGV[2])
   redis.call('HINCRBY', KEYS[1], 'n' .. receiver, -1)

@@ -13,9 +13,10 @@ use futures_util::future::{try_join, try_join_all};
 use quick_cache::unsync::Cache;
 
 use super::error::ConversationError;
+use super::files::Files;
 use super::messages::{
-    Acknowledge, ConversationPage, DeleteMessage, Deleted, EditMessage, FetchAttachment, FetchMessages,
-    ListBlocks, ListConversations, ListPlace, MarkRead, Marked, MaySend, MessagePage, SendMessage, Sent,
+    Acknowledge, ConversationPage, DeleteMessage, EditMessage, FetchAttachment, FetchMessages, ListBlocks,
+    ListConversations, ListPlace, MarkRead, Marked, MaySend, MessagePage, SendFile, SendMessage, Sent,
     SetBlock, Shown, Sweep, Type, Upto,
 };
 use super::model::{
@@ -30,6 +31,7 @@ use crate::outbox::{self, Carrier, Outbox};
 use crate::realtime::messages::Deliver;
 use crate::realtime::model::{Event, EventKind, Origin, encode};
 use crate::redis::{Key, Redis, RedisFailure};
+use crate::storage::Storage;
 use crate::users::messages::{FetchPeople, People};
 use crate::users::model::UserId;
 
@@ -52,6 +54,7 @@ pub struct Conversations {
 
 struct Keeper {
     store: ConversationStore,
+    files: Files,
     outbox: Rc<Outbox>,
     people: Ask<FetchPeople>,
     deliver: Ask<Deliver>,
@@ -74,13 +77,16 @@ impl Conversations {
     pub fn new(
         redis: Redis,
         bulk: Redis,
+        storage: Storage,
         people: Ask<FetchPeople>,
         deliver: Ask<Deliver>,
         config: &ConversationConfig,
     ) -> Self {
+        let store = ConversationStore::new(redis.clone(), bulk, config);
         let keeper = Keeper {
-            outbox: Rc::new(Outbox::new(redis.clone(), KIND)),
-            store: ConversationStore::new(redis, bulk, config),
+            files: Files::new(redis.clone(), store.clone(), storage),
+            outbox: Rc::new(Outbox::new(redis, KIND)),
+            store,
             people,
             deliver,
             pairs: RefCell::new(Cache::new(KNOWN)),
@@ -97,6 +103,7 @@ impl Actor for Conversations {
 
 crate::delegate!(Conversations, keeper {
     SendMessage => send,
+    SendFile => send_file,
     MarkRead => mark_read,
     Acknowledge => acknowledge,
     EditMessage => edit,
@@ -133,6 +140,7 @@ impl Keeper {
                     conversation = self.open(&from, &to).await?;
                 }
                 Appended::Again(retry) => self.before_retry(&tag, retry)?,
+                Appended::Unreserved => return Err(ConversationError::Busy),
                 Appended::Blocked => return Err(ConversationError::Blocked),
                 Appended::Full => return Err(ConversationError::Full),
                 Appended::Before { seq } => {
@@ -150,6 +158,18 @@ impl Keeper {
             }
         }
         Err(ConversationError::Busy)
+    }
+
+    /// However the send ends, and even if nobody learns how, the conversation knows whether a message refers to the file.
+    async fn send_file(self: &Rc<Self>, message: SendFile) -> Result<Sent, ConversationError> {
+        let SendFile { message, upload } = message;
+        let conversation = self.open(&message.from, &message.to).await?;
+        let doubt = self.files.reserve(&conversation.tag(), upload.name().last_segment()).await?;
+        // After a failure the file does not exist, as far as the store could see to that; a sweep looks again.
+        upload.commit().await?;
+        let sent = self.send(message).await;
+        self.files.try_resolve(&doubt).await;
+        sent
     }
 
     async fn mark_read(self: &Rc<Self>, message: MarkRead) -> Result<Marked, ConversationError> {
@@ -258,26 +278,32 @@ impl Keeper {
         Err(ConversationError::Busy)
     }
 
-    async fn delete(self: &Rc<Self>, message: DeleteMessage) -> Result<Deleted, ConversationError> {
+    async fn delete(self: &Rc<Self>, message: DeleteMessage) -> Result<Shown, ConversationError> {
         let DeleteMessage { user, message: id } = message;
-        let (conversation, place) = self.place(&user, &id).await?;
+        let (conversation, found) = self.message(&user, &id).await?;
         let (tag, side) = self.part(&conversation, &user)?;
+        let place = found.place;
+        let object = found.content.object().filter(|_| found.side == side);
         for _ in 0..TRIES {
             let lease = self.outbox.lease(tag.as_str()).await?;
+            // Under a lease that is not newer, so the script refuses before this is too long ago.
+            let doubt = match object {
+                Some(object) => Some(self.files.doubt(&tag, object).await?),
+                None => None,
+            };
             match self.store.delete(&tag, side, place, lease).await? {
                 Erased::Missing => return Err(ConversationError::NotFound),
                 Erased::NotSender => return Err(ConversationError::NotSender),
                 Erased::Again(retry) => self.before_retry(&tag, retry)?,
-                Erased::Before => {
-                    return Ok(Deleted { shown: self.show(conversation, place).await?, orphan: None });
-                }
-                Erased::Done { had, left } => {
+                Erased::Before => return self.show(conversation, place).await,
+                Erased::Done { left } => {
+                    if let Some(doubt) = doubt {
+                        // Nobody can fetch it any more, so nobody need wait for its end.
+                        let files = self.files.clone();
+                        actix::spawn(async move { files.try_resolve(&doubt).await });
+                    }
                     self.relay(&tag, left).await;
-                    let orphan = match had {
-                        Content::File(_, file) => Some(file),
-                        Content::Text(_) | Content::Gone(_) => None,
-                    };
-                    return Ok(Deleted { shown: self.show(conversation, place).await?, orphan });
+                    return self.show(conversation, place).await;
                 }
             }
         }
@@ -424,7 +450,8 @@ impl Keeper {
     }
 
     async fn sweep(self: &Rc<Self>, _: Sweep) -> Result<(), ConversationError> {
-        self.outbox.sweep(self).await
+        self.outbox.sweep(self).await?;
+        self.files.sweep().await
     }
 
     /// The conversation of two people, made if there is none. Its id is claimed for the pair after it is written and

@@ -3,6 +3,7 @@
 use crate::actor::AskError;
 use crate::realtime::error::RealtimeError;
 use crate::redis::RedisFailure;
+use crate::storage::StorageError;
 use crate::users::error::UsersError;
 
 /// Failures of the conversations' actor.
@@ -44,6 +45,9 @@ pub enum ConversationError {
     /// The datastore failed.
     #[error(transparent)]
     Redis(#[from] RedisFailure),
+    /// The store of files failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 impl From<UsersError> for ConversationError {

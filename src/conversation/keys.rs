@@ -10,6 +10,7 @@
 //! | `{conv:<tag>}:received:<side>` | STREAM | how far a side had received at which time; an entry per step, so at most one per message | the conversation's |
 //! | `{conv:<tag>}:read:<side>` | STREAM | the same for reading | the conversation's |
 //! | `{conv:<tag>}:deleted:<side>` | ZSET | seqs of messages to a side that were deleted unread | until it reads on |
+//! | `{conv:<tag>}:files` | HASH | files in doubt: object → 1: a message may come to refer to it, 0: none does any more | a field goes with its doubt, ten minutes after a crash; the fields are entered in the outbox's register `file` |
 //! | `{user:<id>}:conversations` | ZSET | conversation id → ms of its last message, at most `conversation.max_per_user` | the account's |
 //! | `{user:<id>}:blocks` | ZSET | user id → ms when blocked, at most `conversation.max_blocks` | the account's |
 //!
@@ -61,6 +62,10 @@ pub(super) fn read(space: &Keyspace, tag: &Tag, side: Side) -> Key {
 
 pub(super) fn deleted(space: &Keyspace, tag: &Tag, side: Side) -> Key {
     space.part("conv", tag.as_str(), &format!("deleted:{}", side.as_str()))
+}
+
+pub(super) fn files(space: &Keyspace, tag: &Tag) -> Key {
+    space.part("conv", tag.as_str(), "files")
 }
 
 /// Where a user's sockets hear that somebody types.

@@ -7,6 +7,7 @@ use super::model::{
     Attachment, ClientId, Content, Conversation, Message, MessageId, MessageType, Overview, Tag,
 };
 use crate::realtime::model::Origin;
+use crate::storage::Upload;
 use crate::users::messages::People;
 use crate::users::model::UserId;
 
@@ -35,6 +36,16 @@ pub struct SendMessage {
     pub client_id: Option<ClientId>,
     /// The socket that asks.
     pub origin: Option<Origin>,
+}
+
+/// Send a message with a file, which exists from now on. Without the message there will be no file.
+#[derive(Debug, ActixMessage)]
+#[rtype(result = "Result<Sent, ConversationError>")]
+pub struct SendFile {
+    /// The message; its content names the object that `upload` writes.
+    pub message: SendMessage,
+    /// All of the file, not committed.
+    pub upload: Upload,
 }
 
 /// Outcome of a send.
@@ -102,23 +113,14 @@ pub struct EditMessage {
     pub content: Content,
 }
 
-/// Delete one's own message.
+/// Delete one's own message, and its file.
 #[derive(Debug, ActixMessage)]
-#[rtype(result = "Result<Deleted, ConversationError>")]
+#[rtype(result = "Result<Shown, ConversationError>")]
 pub struct DeleteMessage {
     /// Who asks.
     pub user: UserId,
     /// Which.
     pub message: MessageId,
-}
-
-/// Outcome of a deletion.
-#[derive(Debug)]
-pub struct Deleted {
-    /// The message, without its content.
-    pub shown: Shown,
-    /// The file that nobody refers to any more.
-    pub orphan: Option<Attachment>,
 }
 
 /// Read the conversation with somebody, which is made if there is none. What is read counts as received.
@@ -232,7 +234,7 @@ pub struct Type {
     pub typing: bool,
 }
 
-/// Carry what crashed nodes left.
+/// Carry what crashed nodes left, and remove files that nobody refers to.
 #[derive(Debug, ActixMessage)]
 #[rtype(result = "Result<(), ConversationError>")]
 pub struct Sweep;

@@ -236,6 +236,14 @@ impl Content {
             Self::File(kind, _) | Self::Gone(kind) => *kind,
         }
     }
+
+    /// The name of its file in the store.
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Self::File(_, file) => Some(&file.object),
+            Self::Text(_) | Self::Gone(_) => None,
+        }
+    }
 }
 
 /// A name that the sender gives a message, so that a retry does not send it twice.

@@ -1,4 +1,6 @@
-//! `/api/messages`, and the block list below `/api/users`.
+//! `/api/messages`, and the block list below `/api/users`; files are in [`files`].
+
+pub mod files;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -172,6 +174,7 @@ pub(crate) fn api_error(error: ConversationError) -> ApiError {
         ConversationError::Busy => ApiError::unavailable(),
         ConversationError::Ask(error) => error.into(),
         ConversationError::Redis(failure) => (&failure).into(),
+        ConversationError::Storage(error) => error.into(),
     }
 }
 
@@ -346,7 +349,7 @@ pub async fn edit(
     Ok(HttpResponse::Ok().json(MessageBody { message: MessageView::shown(&shown) }))
 }
 
-/// Delete one's own message: it keeps its place, without content.
+/// Delete one's own message: it keeps its place, without content. Its file is removed.
 #[utoipa::path(delete, path = "/api/messages/{id}", tag = "social: messages", security(("access" = [])),
     params(("id" = String, Path, description = "The message")),
     responses(
@@ -357,8 +360,8 @@ pub async fn edit(
     ))]
 pub async fn delete(user: AuthUser, actor: Actor, id: web::Path<String>) -> Answer {
     let message = parse_message(&id)?;
-    let deleted = actor.ask(DeleteMessage { user: user.id().clone(), message }).await.map_err(api_error)?;
-    Ok(HttpResponse::Ok().json(MessageBody { message: MessageView::shown(&deleted.shown) }))
+    let shown = actor.ask(DeleteMessage { user: user.id().clone(), message }).await.map_err(api_error)?;
+    Ok(HttpResponse::Ok().json(MessageBody { message: MessageView::shown(&shown) }))
 }
 
 fn parse_message(text: &str) -> Result<MessageId, ApiError> {

@@ -12,10 +12,12 @@ use crate::script;
 use crate::users::model::UserId;
 
 static OPEN: Script = script!("conversation/open", 1);
-static APPEND: Script = script!("conversation/append", 4);
+static APPEND: Script = script!("conversation/append", 5);
 static RECEIVE: Script = script!("conversation/receive", 6);
 static EDIT: Script = script!("conversation/edit", 3);
-static DELETE: Script = script!("conversation/delete", 5);
+static DELETE: Script = script!("conversation/delete", 6);
+static RESERVE: Script = script!("conversation/reserve", 1);
+static CONDEMN: Script = script!("conversation/condemn", 1);
 static INDEX: Script = script!("conversation/index", 1);
 static BLOCK: Script = script!("conversation/block", 1);
 static BLOCK_LIST: Script = script!("conversation/block_list", 1);
@@ -43,10 +45,17 @@ pub(super) enum Retry {
 pub(super) enum Appended {
     Missing,
     Blocked,
-    Before { seq: u64 },
+    Before {
+        seq: u64,
+    },
     Full,
     Again(Retry),
-    Done { message: Box<Message>, left: Left },
+    /// The file was given up.
+    Unreserved,
+    Done {
+        message: Box<Message>,
+        left: Left,
+    },
 }
 
 #[derive(Debug)]
@@ -77,7 +86,7 @@ pub(super) enum Erased {
     NotSender,
     Before,
     Again(Retry),
-    Done { had: Content, left: Left },
+    Done { left: Left },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -177,6 +186,7 @@ impl ConversationStore {
                 &keys::messages(space, tag),
                 &keys::intents(space, tag),
                 &keys::client(space, tag, side, client_id),
+                &keys::files(space, tag),
             ])
             .arg(side.as_str())
             .arg(record::body(content))
@@ -187,6 +197,7 @@ impl ConversationStore {
             .arg(self.max_messages)
             .arg(MAX_WAITING)
             .arg(BATCH)
+            .arg(content.object().unwrap_or_default())
             .run(&self.redis)
             .await?;
         let mut reply = Reply::new(&APPEND, reply)?;
@@ -197,6 +208,7 @@ impl ConversationStore {
             3 => Appended::Full,
             4 => Appended::Again(Retry::Busy),
             5 => Appended::Again(Retry::Lapsed),
+            7 => Appended::Unreserved,
             _ => {
                 let (seq, text): (u64, String) = (reply.next()?, reply.next()?);
                 let message = record::message(seq, &text, &Steps::default())?;
@@ -300,6 +312,7 @@ impl ConversationStore {
                 &keys::intents(space, tag),
                 &keys::deleted(space, tag, Side::A),
                 &keys::deleted(space, tag, Side::B),
+                &keys::files(space, tag),
             ])
             .arg(side.as_str())
             .arg(place.seq)
@@ -318,10 +331,32 @@ impl ConversationStore {
             3 => Erased::Again(Retry::Busy),
             4 => Erased::Again(Retry::Lapsed),
             _ => {
-                let (_message, body): (String, String) = (reply.next()?, reply.next()?);
-                Erased::Done { had: record::content(&body, false)?, left: reply.left()? }
+                let (_message, _body): (String, String) = (reply.next()?, reply.next()?);
+                Erased::Done { left: reply.left()? }
             }
         })
+    }
+
+    /// False when the file was registered too long ago.
+    pub(super) async fn reserve(
+        &self,
+        tag: &Tag,
+        object: &str,
+        registered_ms: u64,
+    ) -> Result<bool, RedisFailure> {
+        let key = keys::files(self.space(), tag);
+        RESERVE.keys([&key]).arg(object).arg(registered_ms).arg(LEASE_LIMIT_MS).run(&self.redis).await
+    }
+
+    /// False when the file is not in doubt; else it stays without a message.
+    pub(super) async fn condemn(&self, tag: &Tag, object: &str) -> Result<bool, RedisFailure> {
+        CONDEMN.keys([&keys::files(self.space(), tag)]).arg(object).run(&self.redis).await
+    }
+
+    /// Forgets a file that has been removed.
+    pub(super) async fn forget_file(&self, tag: &Tag, object: &str) -> Result<(), RedisFailure> {
+        let command = cmd("HDEL").arg(keys::files(self.space(), tag)).arg(object).to_owned();
+        self.redis.command("HDEL file", &command).await
     }
 
     /// How many messages the conversation has, and when the last one was sent or it was made, in ms.

@@ -168,6 +168,11 @@ impl Form {
         Ok(Some(chunk))
     }
 
+    /// The text called `name`, if it has been read by now.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.texts.0.get(name).map(String::as_str)
+    }
+
     /// The whole file, for one that is small.
     pub async fn bytes(&mut self, file: &mut FilePart) -> Result<Bytes, ApiError> {
         let mut bytes = BytesMut::new();

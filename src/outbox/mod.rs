@@ -12,6 +12,7 @@
 //!   applied, and applies none that is not higher.
 
 mod keys;
+mod register;
 mod store;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use quick_cache::unsync::Cache;
 use tokio::sync::oneshot;
 
 use crate::redis::{Key, Redis, RedisFailure};
+pub use register::Register;
 use store::OutboxStore;
 
 /// A lease is used again for this long, ...
@@ -67,10 +69,13 @@ impl Intent {
 
 /// A source that was registered a while ago.
 #[derive(Debug)]
-struct Due {
-    source: String,
-    registered_ms: u64,
-    age_ms: u64,
+pub struct Due {
+    /// Its name.
+    pub source: String,
+    /// When it was last registered, in ms.
+    pub registered_ms: u64,
+    /// How long ago that was.
+    pub age_ms: u64,
 }
 
 /// Who brings intents to where they belong.
@@ -210,7 +215,7 @@ impl Outbox {
                     tracing::info!(source = due.source, intents = pending.len(), "carrying what was left");
                     self.relay(carrier, &due.source, pending, EVERYTHING).await;
                 } else if due.age_ms > RELEASE_AGE_MS {
-                    self.store.release(due).await?;
+                    self.store.release(&due.source, due.registered_ms).await?;
                 }
             }
             // The next ones begin with those of the same millisecond: none is passed over.

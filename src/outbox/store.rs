@@ -48,8 +48,8 @@ impl OutboxStore {
     }
 
     /// False when the source has been registered again since.
-    pub(super) async fn release(&self, due: &Due) -> Result<bool, RedisFailure> {
-        RELEASE.keys([&self.register]).arg(&due.source).arg(due.registered_ms).run(&self.redis).await
+    pub(super) async fn release(&self, source: &str, registered_ms: u64) -> Result<bool, RedisFailure> {
+        RELEASE.keys([&self.register]).arg(source).arg(registered_ms).run(&self.redis).await
     }
 
     /// The oldest intents that are not settled.

@@ -79,7 +79,9 @@ impl From<ConversationError> for Refusal {
             | ConversationError::Full => "forbidden",
             ConversationError::Deleted => "conflict",
             ConversationError::NotText | ConversationError::OwnBlock => "invalid",
-            ConversationError::Busy | ConversationError::Ask(_) => return Self::unavailable(),
+            ConversationError::Busy | ConversationError::Ask(_) | ConversationError::Storage(_) => {
+                return Self::unavailable();
+            }
             ConversationError::Redis(failure) => {
                 tracing::debug!(%failure, "a frame was not granted");
                 return Self::unavailable();

@@ -645,8 +645,8 @@ async fn grant(
             Ok(Granted::of(&MessageView::shown(&shown), false))
         }
         Request::Delete { message } => {
-            let deleted = ways.delete.ask(DeleteMessage { user, message }).await?;
-            Ok(Granted::of(&MessageView::shown(&deleted.shown), false))
+            let shown = ways.delete.ask(DeleteMessage { user, message }).await?;
+            Ok(Granted::of(&MessageView::shown(&shown), false))
         }
         Request::Typing { to, typing } => {
             ways.typing.ask(Type { from: user, to, typing }).await?;

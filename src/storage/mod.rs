@@ -107,6 +107,11 @@ impl Storage {
         Upload::begin(self, name, max_bytes)
     }
 
+    /// How long [`Upload::commit`] may take.
+    pub fn longest_commit(&self) -> Duration {
+        upload::longest_commit(self.patience)
+    }
+
     /// Writes a small object.
     pub async fn put(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StorageError> {
         let (store, location) = (self.backend.store.clone(), name.location());

@@ -30,6 +30,16 @@ enum Step {
     Commit(oneshot::Sender<()>),
 }
 
+/// How long one step may take: another may wait in the channel before it.
+const fn longest_step(patience: Duration) -> Duration {
+    patience.saturating_mul(2).saturating_add(GRACE)
+}
+
+/// A part, the publication, and taking it back if that fails.
+pub(super) const fn longest_commit(patience: Duration) -> Duration {
+    longest_step(patience).saturating_mul(2)
+}
+
 impl Upload {
     pub(super) fn begin(storage: &Storage, name: ObjectName, max_bytes: u64) -> Self {
         let (steps, receiver) = mpsc::channel(1);
@@ -41,9 +51,7 @@ impl Upload {
             parts: None,
         };
         let outcome = Some(storage.tasks.spawn(draft.follow(receiver)));
-        // One step may wait in the channel behind one that is done.
-        let patience = 2 * storage.patience + GRACE;
-        Self { name, size: 0, max_bytes, patience, steps, outcome }
+        Self { name, size: 0, max_bytes, patience: storage.patience, steps, outcome }
     }
 
     /// The name it will have.
@@ -63,7 +71,7 @@ impl Upload {
             return Err(StorageError::TooLarge(self.max_bytes));
         }
         self.size = size;
-        match tokio::time::timeout(self.patience, self.steps.send(Step::Write(bytes))).await {
+        match tokio::time::timeout(longest_step(self.patience), self.steps.send(Step::Write(bytes))).await {
             Ok(Ok(())) => Ok(()),
             // The draft has ended, which it does by itself only with an error.
             Ok(Err(_)) => self.outcome().await.and(Err(StorageError::Stopped)),
@@ -74,8 +82,7 @@ impl Upload {
     /// Makes the object exist, whole and durable; returns its size. After an error, or dropped before it is done, it
     /// does not exist.
     pub async fn commit(mut self) -> Result<u64, StorageError> {
-        // A part, the publication, and taking it back if that fails.
-        let patience = 2 * self.patience;
+        let patience = longest_commit(self.patience);
         let (wanted, _waiting) = oneshot::channel();
         let finish = async {
             let _ = self.steps.send(Step::Commit(wanted)).await;
@@ -92,7 +99,7 @@ impl Upload {
         let Self { steps, outcome, patience, .. } = self;
         drop(steps);
         if let Some(outcome) = outcome {
-            let _ = tokio::time::timeout(patience, outcome).await;
+            let _ = tokio::time::timeout(longest_step(patience), outcome).await;
         }
     }
 
