@@ -22,7 +22,7 @@ SEED = os.environ.get("SEED", "1")
 EXAMPLES = os.environ.get("EXAMPLES", "40")
 WORK_LIMIT = float(os.environ.get("WORK_LIMIT", "140"))
 PASSWORD = "a fuzzed horse battery staple"
-UPLOAD = "/api/users/uploads/avatar"
+AVATAR, FILE = "/api/users/uploads/avatar", "/api/messages/send-file"
 # One pixel.
 PICTURE = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 
@@ -100,18 +100,19 @@ class Api:
         except OSError as error:
             raise Failed(f"{path}: {error}") from error
 
-    def upload_avatar(self, token):
-        """Returns the last segment of the avatar's path."""
+    def upload(self, path, part, token, **texts):
+        """POST of a picture in a form."""
         boundary = "----contract"
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="avatar"; filename="a.gif"\r\n\r\n'
-        body = head.encode() + PICTURE + f"\r\n--{boundary}--\r\n".encode()
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name='
+        parts = [f'{head}"{name}"\r\n\r\n{text}\r\n' for name, text in texts.items()]
+        parts.append(f'{head}"{part}"; filename="a.gif"\r\n\r\n')
+        body = "".join(parts).encode() + PICTURE + f"\r\n--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Authorization": f"Bearer {token}"}
-        request = urllib.request.Request(self.url + UPLOAD, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)["avatar"].rpartition("/")[2]
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, body, headers), timeout=30) as answer:
+                return json.load(answer)
         except OSError as error:
-            raise Failed(f"{UPLOAD}: {error}") from error
+            raise Failed(f"{path}: {error}") from error
 
     def register(self, name):
         account = {"email": f"{name}@example.com", "password": PASSWORD}
@@ -133,11 +134,16 @@ class Api:
         return self.call(f"/api/posts/{post}/comment", {"text": text}, token)["comment"]["_id"]
 
 
+def last_segment(path):
+    return path.rpartition("/")[2]
+
+
 def prepare(api):
     """Makes accounts and links, so that requests get further than 404. Returns the owner's token, the runs, each with
     its options, and what the configuration needs to know."""
     locked = {"protectionMethod": "PASSWORD", "urlPassword": PASSWORD}
-    mine, other = api.register("owner")["accessToken"], api.register("other")["accessToken"]
+    owner, other = api.register("owner"), api.register("other")["accessToken"]
+    mine = owner["accessToken"]
     codes = [
         # Several of one's own, because the run deletes some.
         *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 31)),
@@ -167,7 +173,8 @@ def prepare(api):
         "USERNAMES": [f"new-{number}" for number in range(30)],
         "PASSWORDS": [PASSWORD, PASSWORD, "another fuzzed horse"],
         "SESSION_IDS": [session["sessionId"]],
-        "AVATARS": [api.upload_avatar(other)],
+        "AVATARS": [last_segment(api.upload(AVATAR, "avatar", other)["avatar"])],
+        "FILE_IDS": [last_segment(api.upload(FILE, "file", other, receiverId=owner["id"])["message"]["fileUrl"])],
         "USER_IDS": [bystander],
         "MESSAGE_IDS": messages,
         # A token serves once, so each run needs its own.
@@ -247,8 +254,8 @@ def never_successful(description, seen):
 def test(binary, directory):
     """The names of what failed."""
     deadline = time.monotonic() + WORK_LIMIT
-    # No generator draws a picture; prepare has uploaded one.
-    failures, seen = [], {("POST", UPLOAD, 200)}
+    # No generator draws a picture, or names its receiver in a form; prepare has uploaded two.
+    failures, seen = [], {("POST", AVATAR, 200), ("POST", FILE, 201)}
     server = Server(binary, directory)
     try:
         api = Api(server.wait_until_ready())
