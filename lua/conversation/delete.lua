@@ -12,7 +12,7 @@
 -- ARGV[4]  when the source was registered, ms; ARGV[5] how old that may be, ms
 -- ARGV[6]  intents allowed to wait; ARGV[7] intents to return
 -- Returns {0}: no such message · {1}: somebody else's · {2, message}: deleted before · {3}: too many intents wait ·
---   {4}: registered too long ago · {5, message, body, number, intent, intent, ...}: deleted; the body that it had
+--   {4}: registered too long ago · {5, message, number, intent, intent, ...}: deleted
 local message = redis.call('HGET', KEYS[2], ARGV[2])
 local created, deleted, side, sent, body
 if message then
@@ -55,6 +55,5 @@ redis.call('ZADD', KEYS[3], number, number .. '|delete|' .. ARGV[2])
 local reply = redis.call('ZRANGE', KEYS[3], 0, tonumber(ARGV[7]) - 1)
 table.insert(reply, 1, 5)
 table.insert(reply, 2, emptied)
-table.insert(reply, 3, body)
-table.insert(reply, 4, number)
+table.insert(reply, 3, number)
 return reply

@@ -331,7 +331,7 @@ impl ConversationStore {
             3 => Erased::Again(Retry::Busy),
             4 => Erased::Again(Retry::Lapsed),
             _ => {
-                let (_message, _body): (String, String) = (reply.next()?, reply.next()?);
+                let _message: String = reply.next()?;
                 Erased::Done { left: reply.left()? }
             }
         })

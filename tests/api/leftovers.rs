@@ -56,12 +56,12 @@ impl Scene {
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/conversation/append.lua"));
         let script = redis::Script::new(&script.unwrap());
         let mut call = script.prepare_invoke();
-        for part in ["", ":messages", ":intents", ":client:none"] {
+        for part in ["", ":messages", ":intents", ":client:none", ":files"] {
             call.key(self.key(part));
         }
         let side = if self.ada.id < self.bob.id { "0" } else { "1" };
         call.arg(side).arg(serde_json::json!({ "k": "text", "c": text }).to_string()).arg("");
-        call.arg(since).arg(12_000).arg("").arg(1_000_000).arg(1_000).arg(64);
+        call.arg(since).arg(12_000).arg("").arg(1_000_000).arg(1_000).arg(64).arg("");
         let reply: Vec<RedisValue> = call.invoke(&mut self.redis).unwrap();
         assert_eq!(reply[0], RedisValue::Int(6));
     }

@@ -12,6 +12,8 @@ mod auth_throttle;
 mod blocks;
 mod conversations;
 mod download;
+mod files;
+mod files_lost;
 mod leftovers;
 mod manners;
 mod messages;

@@ -10,3 +10,4 @@ mod external;
 mod messages;
 mod process;
 mod start_stop;
+mod uploads;

@@ -8,6 +8,7 @@ mod support;
 mod auth;
 mod conversation;
 mod conversation_counts;
+mod conversation_files;
 mod files;
 mod outbox;
 mod posts;

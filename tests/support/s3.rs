@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix_web::http::{Method, header};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -17,6 +18,8 @@ pub struct Contents {
     pub unfinished: HashMap<String, BTreeMap<u32, Vec<u8>>>,
     /// Refuse the last step of an upload in parts.
     pub refuse_completion: bool,
+    /// Let small objects wait to be written.
+    pub hold: bool,
 }
 
 /// A running server; it ends with the test's process.
@@ -58,6 +61,9 @@ async fn answer(
     query: web::Query<HashMap<String, String>>,
     body: web::Bytes,
 ) -> HttpResponse {
+    while request.method() == Method::PUT && contents.lock().unwrap().hold {
+        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
+    }
     let mut contents = contents.lock().unwrap();
     let header = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     if !header(header::AUTHORIZATION).is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 Credential=")) {
