@@ -72,7 +72,18 @@ fn refuses_at_once(server: &Server, token: Option<&str>) {
         assert_eq!(reply.json["success"], false);
     }
     if token.is_some() {
-        assert_eq!(request(server.address, "GET", "/api/v1/auth/me", token, "").unwrap().status, 503);
+        let nobody = "0".repeat(24);
+        for (method, path) in [
+            ("GET", "/api/v1/auth/me".to_owned()),
+            ("GET", "/api/messages/conversations".to_owned()),
+            ("POST", "/api/messages/send".to_owned()),
+            ("PUT", format!("/api/messages/mark-read/{nobody}")),
+            ("PUT", format!("/api/users/{nobody}/block")),
+        ] {
+            let reply = request(server.address, method, &path, token, "").unwrap();
+            assert_eq!(reply.status, 503, "{method} {path} {reply:?}");
+            assert!(reply.took < Duration::from_secs(1), "{method} {path} took {:?}", reply.took);
+        }
     }
     assert_eq!(server.get("/healthz").unwrap().status, 200, "the process is alive");
 }

@@ -158,10 +158,11 @@ pub fn request(
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let length = body.len();
-    write!(
-        stream,
+    // In one piece: of a body that comes after its answer the server waits for the end, and we for the server's.
+    let text = format!(
         "{method} {path} HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n{token}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )?;
+    );
+    stream.write_all(text.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
