@@ -8,6 +8,8 @@
 //! file only if it was reserved for it, and what is condemned never is again. So it is known of each file in doubt whether
 //! it can go, whatever was killed when, and whether or not somebody learnt how a send ended.
 
+use std::time::{Duration, Instant};
+
 use super::error::ConversationError;
 use super::model::Tag;
 use super::store::ConversationStore;
@@ -21,8 +23,9 @@ const KIND: &str = "file";
 const FOLDER: &str = "files";
 /// Who brought a file into doubt has this long to see to it, which is longer than a commit and a send may take.
 const DOUBT_MS: u64 = 600_000;
-/// Files that a sweep looks at.
+/// Files that a sweep looks at, and how long it goes on to the next one: a store may be slow.
 const SWEEP_COUNT: usize = 64;
+const SWEEP_TIME: Duration = Duration::from_secs(2);
 
 /// A name that nobody can guess for a file's object.
 pub(super) fn fresh_name() -> ObjectName {
@@ -43,13 +46,14 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
-    fn source(tag: &Tag, object: &str) -> String {
-        format!("{tag}/{object}")
+    /// Its name in the register.
+    fn source(&self) -> String {
+        format!("{}/{}", self.tag, self.object)
     }
 
-    fn of(due: &Due) -> Option<Self> {
-        let (tag, object) = due.source.split_once('/')?;
-        Some(Self { tag: Tag::of_source(tag), object: object.to_owned(), since_ms: due.registered_ms })
+    fn of(due: Due) -> Self {
+        let (tag, object) = due.source.split_once('/').unwrap_or_default();
+        Self { tag: Tag::of_source(tag), object: object.to_owned(), since_ms: due.registered_ms }
     }
 }
 
@@ -68,8 +72,9 @@ impl Files {
 
     /// Registers a file that is about to come into doubt.
     pub(super) async fn doubt(&self, tag: &Tag, object: &str) -> Result<Doubt, RedisFailure> {
-        let since_ms = self.register.enter(&Doubt::source(tag, object)).await?;
-        Ok(Doubt { tag: tag.clone(), object: object.to_owned(), since_ms })
+        let mut doubt = Doubt { tag: tag.clone(), object: object.to_owned(), since_ms: 0 };
+        doubt.since_ms = self.register.enter(&doubt.source()).await?;
+        Ok(doubt)
     }
 
     /// Lets one message refer to a file that does not exist yet.
@@ -81,11 +86,6 @@ impl Files {
         }
     }
 
-    /// A message refers to the file.
-    pub(super) async fn settle(&self, doubt: &Doubt) -> Result<(), RedisFailure> {
-        self.register.leave(&Doubt::source(&doubt.tag, &doubt.object), doubt.since_ms).await
-    }
-
     /// Removes the file unless a message refers to it, and ends the doubt.
     pub(super) async fn resolve(&self, doubt: &Doubt) -> Result<(), ConversationError> {
         let Doubt { tag, object, .. } = doubt;
@@ -95,7 +95,7 @@ impl Files {
             }
             self.store.forget_file(tag, object).await?;
         }
-        Ok(self.settle(doubt).await?)
+        Ok(self.register.leave(&doubt.source(), doubt.since_ms).await?)
     }
 
     /// The same for who has nobody to tell of a failure: a sweep repeats it.
@@ -107,12 +107,16 @@ impl Files {
 
     /// Resolves what others, or we, have left in doubt.
     pub(super) async fn sweep(&self) -> Result<(), ConversationError> {
+        let started = Instant::now();
         for due in self.register.due(DOUBT_MS, SWEEP_COUNT).await? {
-            let Some(doubt) = Doubt::of(&due) else { continue };
+            if started.elapsed() > SWEEP_TIME {
+                break;
+            }
+            let doubt = Doubt::of(due);
             tracing::info!(object = doubt.object, "resolving what was left in doubt");
             if let Err(error) = self.resolve(&doubt).await {
                 // Behind the others, so that one that cannot be removed does not stand in their way.
-                self.register.enter(&due.source).await?;
+                self.register.enter(&doubt.source()).await?;
                 return Err(error);
             }
         }
