@@ -65,6 +65,10 @@ impl Client {
         self.token.as_deref().unwrap()
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn get(&self, path: &str) -> Request {
         self.request(Method::GET, path)
     }

@@ -1,9 +1,12 @@
 //! Somebody with an account, who talks to others.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
 use super::server::{PASSWORD, TestServer};
+use super::socket::Socket;
 
 /// A user with a token.
 #[derive(Clone)]
@@ -17,12 +20,18 @@ pub struct Person {
 impl Person {
     /// Makes an account with this username.
     pub async fn new(server: &TestServer, name: &str) -> Self {
+        Self::register(server.address, name).await
+    }
+
+    /// The same at a server of any kind.
+    pub async fn register(address: SocketAddr, name: &str) -> Self {
+        let client = Client::new(address);
         let email = format!("{}@example.com", name.replace(' ', "."));
         let body = json!({ "email": email, "password": PASSWORD, "username": name });
-        let answer = server.client().post("/api/auth/register").json(&body).send().await;
+        let answer = client.post("/api/auth/register").json(&body).send().await;
         assert_eq!(answer.status, 201, "{answer:?}");
         Self {
-            client: server.client().with_token(answer.json["accessToken"].as_str().unwrap()),
+            client: client.with_token(answer.json["accessToken"].as_str().unwrap()),
             id: id(&answer.json["user"]).to_owned(),
             name: name.to_owned(),
             email,
@@ -39,7 +48,23 @@ impl Person {
 
     /// The same person at another server.
     pub fn at(&self, server: &TestServer) -> Self {
-        Self { client: server.client().with_token(self.client.token()), ..self.clone() }
+        self.at_address(server.address)
+    }
+
+    /// The same person at a server of any kind.
+    pub fn at_address(&self, address: SocketAddr) -> Self {
+        Self { client: Client::new(address).with_token(self.client.token()), ..self.clone() }
+    }
+
+    /// A socket without anything to resume; returns the hello's data too.
+    pub async fn connect(&self) -> (Socket, Value) {
+        Socket::auth(self.client.address(), self.client.token(), None).await
+    }
+
+    /// A socket that goes on after `seq`.
+    pub async fn resume(&self, epoch: &Value, seq: u64) -> (Socket, Value) {
+        let resume = json!({ "epoch": epoch, "seq": seq });
+        Socket::auth(self.client.address(), self.client.token(), Some(resume)).await
     }
 
     /// As the sender or receiver of a message.
