@@ -45,7 +45,7 @@ use crate::openapi;
 use crate::posts;
 use crate::realtime;
 use crate::realtime::hub::{GoAway, Hub};
-use crate::realtime::session::SocketRules;
+use crate::realtime::ways::SocketRules;
 use crate::redis::connection::RedisTarget;
 use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener;
@@ -369,7 +369,7 @@ impl Shared {
             bodies: web::Data::new(BodyLimits { max_bytes: server.max_body_bytes, timeout }),
             limits: web::Data::new(RateLimits::new(&config.rate_limits)),
             messages: web::Data::new(MessageRules { max_bytes: config.conversation.max_message_bytes }),
-            sockets: web::Data::new(SocketRules::new(&config.realtime, &config.conversation)),
+            sockets: web::Data::new(SocketRules::new(config)),
             uploads: web::Data::new(Uploads::new(&config.uploads, server)),
             painter: web::Data::new(painter.clone()),
             storage: web::Data::new(storage.clone()),

@@ -5,6 +5,7 @@
 //! exists has been checked, and its secrets print as `[REDACTED]`.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ::config::{Environment, File, FileFormat};
@@ -19,8 +20,11 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Fewest bytes of `auth.jwt_secret`: the output size of HS256's hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// Shortest heartbeat: below it the network's own delays would count as deaths.
-const MIN_HEARTBEAT_MS: u64 = 1000;
+/// Heartbeats: below the shortest the network's own delays would count as deaths, beyond the longest those who have
+/// died would look alive, and logs would lapse under open sockets.
+const HEARTBEATS_MS: RangeInclusive<u64> = 1000..=600_000;
+/// Messages of the longest kind, with all that surrounds them, that must fit into a socket's queue.
+const MIN_QUEUED_MESSAGES: usize = 4;
 /// Shortest time between two sweeps through presence.
 const MIN_SWEEP_MS: u64 = 100;
 /// Shortest `presence.http_ttl_secs`: a use over HTTP is noted once a minute.
@@ -542,9 +546,6 @@ impl Config {
         if self.presence.http_ttl_secs < MIN_HTTP_TTL_SECS {
             return refuse("presence.http_ttl_secs", "must be 120 or more: use is noted once a minute");
         }
-        if self.realtime.heartbeat_ms < MIN_HEARTBEAT_MS {
-            return refuse("realtime.heartbeat_ms", "must be 1000 or more");
-        }
         if !(4..=32).contains(&self.shortener.code_length) {
             return refuse("shortener.code_length", "must be from 4 to 32");
         }
@@ -565,6 +566,7 @@ impl Config {
                 "must be 1 or more",
             );
         }
+        self.realtime.check(max_message_bytes)?;
         self.posts.check()?;
         argon2::Params::new(self.auth.argon2_memory_kib, self.auth.argon2_iterations, 1, None).map_err(
             |error| ConfigError::Invalid {
@@ -589,6 +591,29 @@ impl StorageConfig {
         }
         if self.s3_endpoint.starts_with("http://") && !self.s3_allow_http {
             return refuse("storage.s3_endpoint", "must be https unless storage.s3_allow_http is true");
+        }
+        Ok(())
+    }
+}
+
+impl RealtimeConfig {
+    fn check(&self, max_message_bytes: usize) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
+        if !HEARTBEATS_MS.contains(&self.heartbeat_ms) {
+            return refuse("realtime.heartbeat_ms", "must be from 1000 to 600000");
+        }
+        if self.max_queue_bytes / MIN_QUEUED_MESSAGES < max_message_bytes {
+            let problem = "must be four times conversation.max_message_bytes or more";
+            return refuse("realtime.max_queue_bytes", problem);
+        }
+        let counts = [self.log_events, self.log_ttl_hours, self.frames.requests, self.frames.per_secs];
+        let sizes =
+            [self.max_frame_bytes, self.max_sockets_per_user, self.max_watched, self.max_resume_bytes];
+        if counts.contains(&0) || sizes.contains(&0) || self.auth_timeout_secs == 0 {
+            return refuse(
+                "realtime.log_…, frames, max_…, auth_timeout_secs",
+                "must be 1 or more; only resume_grace_ms may be 0",
+            );
         }
         Ok(())
     }

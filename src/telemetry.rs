@@ -30,8 +30,8 @@ pub enum TelemetryError {
 
 /// Sends this process's logs to standard error.
 pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
-    // A malformed request is its sender's error: not for everybody to write into our log at level ERROR.
-    let filter = EnvFilter::try_new(format!("actix_http::h1=off,{}", config.level))?;
+    // A malformed request or frame is its sender's error: not for everybody to write into our log at level ERROR.
+    let filter = EnvFilter::try_new(format!("actix_http::h1=off,actix_http::ws=off,{}", config.level))?;
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Text => {
@@ -61,5 +61,9 @@ pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
     );
     metrics::describe_counter!("ayrene_visits_total", "Short links followed, by outcome");
     metrics::describe_counter!("ayrene_password_hashes_total", "Passwords hashed or verified");
+    metrics::describe_gauge!("ayrene_sockets", "Sockets that are open");
+    metrics::describe_counter!("ayrene_sockets_closed_total", "Sockets closed by the server, by close code");
+    metrics::describe_counter!("ayrene_socket_overflows_total", "Sockets whose client reads too slowly");
+    metrics::describe_counter!("ayrene_pushes_dropped_total", "Typing and presence not sent to slow clients");
     Ok(handle)
 }

@@ -22,7 +22,7 @@ use crate::media::Painter;
 use crate::posts::PostKeeper;
 use crate::presence::PresenceKeeper;
 use crate::presence::messages::SetStatus;
-use crate::realtime::session::Ways;
+use crate::realtime::ways::Ways;
 use crate::realtime::{EventLog, Hub};
 use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;

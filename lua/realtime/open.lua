@@ -22,16 +22,23 @@ local seq, known = tonumber(position[2]), tonumber(ARGV[4])
 if ARGV[3] ~= position[1] or known > seq or seq - known > tonumber(ARGV[5]) then
   return {position[1], seq, 0}
 end
-local missed = redis.call('XRANGE', KEYS[2], string.format('%.0f', known + 1), '+')
-if #missed ~= seq - known then
-  return {position[1], seq, 0}
-end
-local reply, bytes = {position[1], seq, 1}, 0
-for _, entry in ipairs(missed) do
-  local fields = entry[2]
-  bytes = bytes + #fields[2]
-  reply[#reply + 1] = fields[4]
-  reply[#reply + 1] = fields[2]
+local reply, bytes, at = {position[1], seq, 1}, 0, known
+while at < seq do
+  -- In pieces: what is too large is not read to its end.
+  local piece = redis.call('XRANGE', KEYS[2], string.format('%.0f', at + 1), '+', 'COUNT', 50)
+  if not piece[1] or bytes > tonumber(ARGV[6]) then
+    return {position[1], seq, 0}
+  end
+  for _, entry in ipairs(piece) do
+    at = at + 1
+    if entry[1] ~= string.format('%.0f-1', at) then
+      return {position[1], seq, 0}
+    end
+    local fields = entry[2]
+    bytes = bytes + #fields[2]
+    reply[#reply + 1] = fields[4]
+    reply[#reply + 1] = fields[2]
+  end
 end
 if bytes > tonumber(ARGV[6]) then
   return {position[1], seq, 0}

@@ -5,13 +5,14 @@
 //! connection on which nothing is achieved within its [`Patience`] is closed.
 //!
 //! An upload may honestly take longer than any answer. Its handler bounds the waits itself, and stops the connection's
-//! clock meanwhile: [`AnswerClock`].
+//! clock meanwhile: [`AnswerClock`]. A connection that has become a socket may also be silent; whether its client lives
+//! is then for the socket to find out.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
@@ -41,6 +42,10 @@ pub struct AnswerClock(Rc<Clock>);
 struct Clock {
     since: Cell<Option<Instant>>,
     holders: Cell<usize>,
+    /// The connection is a socket, whose client may go without reading for this long.
+    socket: Cell<Option<Duration>>,
+    /// Nothing will be written after what has been.
+    last_word: Cell<bool>,
 }
 
 impl AnswerClock {
@@ -71,11 +76,25 @@ impl AnswerClock {
 #[derive(Debug)]
 pub struct Held(AnswerClock);
 
+impl Held {
+    /// The connection has become a socket: it may be silent, and its client has this long to read what waits for it.
+    pub fn becomes_socket(&self, write: Duration) {
+        self.0.0.socket.set(Some(write));
+    }
+
+    /// Nothing will be written after what has been: when that is sent, our side of the connection ends. A client that
+    /// waits for this, as those of sockets do, need not wait until its own side is read to its end.
+    pub fn end(&self) {
+        self.0.0.last_word.set(true);
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        let Clock { since, holders } = &*self.0.0;
+        let Clock { since, holders, socket, .. } = &*self.0.0;
         holders.update(|holders| holders - 1);
         since.set(Some(Instant::now()));
+        socket.set(None);
     }
 }
 
@@ -109,9 +128,10 @@ impl PatientStream {
             let over =
                 |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
             let Patience { answer, write, idle } = self.patience;
+            let socket = self.asked.0.socket.get();
             if over(self.asked.running_since(), answer)
-                || over(self.stalled, write)
-                || over(Some(self.active), idle)
+                || over(self.stalled, socket.unwrap_or(write))
+                || over(Some(self.active).filter(|_| socket.is_none()), idle)
             {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -169,7 +189,11 @@ impl AsyncWrite for PatientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        if self.asked.0.last_word.get() {
+            return Pin::new(&mut self.stream).poll_shutdown(context);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

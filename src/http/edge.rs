@@ -12,7 +12,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use tracing::Instrument;
@@ -66,6 +66,10 @@ pub async fn edge(
     let request = response.request().clone();
     let route = route(&request);
     write_headers(&request, response.headers_mut(), &id, &route);
+    if request.head().upgrade() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Who wanted another protocol and did not get it is told that this connection ends; it does.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     observe(&request, response.status(), started, &id, route);
     Ok(response)
 }

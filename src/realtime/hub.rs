@@ -1,13 +1,14 @@
 //! The node's ear: one subscription for all of its sockets.
 //!
-//! Owns which socket wants to hear what. Invariant: an attached socket gets every event of its user, or a
-//! [`Push::Resync`] that tells it to look for what it missed.
+//! Owns which sockets there are and what each wants to hear. Invariant: an attached socket gets every event of its user,
+//! or a [`Push::Resync`] that tells it to look for what it missed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
 use bytestring::ByteString;
+use futures_util::future::join_all;
 
 use super::keys;
 use super::model::{Watched, encode};
@@ -22,16 +23,19 @@ use crate::users::model::UserId;
 pub struct Hub {
     target: RedisTarget,
     subscriber: Option<Subscriber>,
+    /// All of them, also those that have not said yet whose they are.
+    sockets: HashMap<String, Arc<Outbound>>,
     channels: HashMap<String, Channel>,
     max_per_user: usize,
-    /// The server stops: who attaches now is told at once.
+    /// The server stops: who comes now is told at once.
     going: bool,
 }
 
 /// Who hears a channel.
 struct Channel {
     topic: Topic,
-    listeners: Vec<(String, Arc<Outbound>)>,
+    /// By their sockets' ids.
+    listeners: HashMap<String, Arc<Outbound>>,
 }
 
 #[derive(Clone)]
@@ -53,8 +57,16 @@ impl std::fmt::Debug for Hub {
 pub(super) enum NotAttached {
     /// The user has as many sockets here as allowed.
     TooMany,
-    /// The datastore does not let us listen now.
+    /// The datastore does not let us listen now, or the socket has gone.
     Deaf,
+}
+
+/// There is a socket.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Enter {
+    pub(super) socket: String,
+    pub(super) outbound: Arc<Outbound>,
 }
 
 /// Let a socket hear its user's events from now on.
@@ -63,14 +75,14 @@ pub(super) enum NotAttached {
 pub(super) struct Attach {
     pub(super) user: UserId,
     pub(super) socket: String,
-    pub(super) outbound: Arc<Outbound>,
 }
 
 /// A socket has closed, and hears nothing any more.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Detach {
-    pub(super) user: UserId,
+pub(super) struct Leave {
+    /// Whose it was, if it was attached.
+    pub(super) user: Option<UserId>,
     pub(super) socket: String,
     pub(super) watched: Vec<UserId>,
 }
@@ -81,7 +93,6 @@ pub(super) struct Detach {
 pub(super) struct Watch {
     pub(super) people: Vec<UserId>,
     pub(super) socket: String,
-    pub(super) outbound: Arc<Outbound>,
 }
 
 /// A socket hears of these people no more.
@@ -104,7 +115,8 @@ struct News(Heard);
 impl Hub {
     /// A hub that listens once it is started.
     pub fn new(target: RedisTarget, max_per_user: usize) -> Self {
-        Self { target, subscriber: None, channels: HashMap::new(), max_per_user, going: false }
+        let (sockets, channels) = (HashMap::new(), HashMap::new());
+        Self { target, subscriber: None, sockets, channels, max_per_user, going: false }
     }
 
     fn space(&self) -> &Keyspace {
@@ -112,23 +124,14 @@ impl Hub {
     }
 
     /// Puts a socket on a channel; what it returns says whether the channel is heard.
-    fn add(
-        &mut self,
-        channel: String,
-        topic: Topic,
-        socket: &str,
-        outbound: &Arc<Outbound>,
-    ) -> impl Future<Output = bool> + use<> {
-        let listeners = &mut self
-            .channels
-            .entry(channel.clone())
-            .or_insert_with(|| Channel { topic, listeners: Vec::new() })
-            .listeners;
-        if !listeners.iter().any(|(listener, _)| listener == socket) {
-            listeners.push((socket.to_owned(), outbound.clone()));
-        }
-        // Also when others hear it: the channel may not be heard yet.
-        let heard = self.subscriber.as_ref().map(|subscriber| subscriber.subscribe(channel));
+    fn add(&mut self, channel: String, topic: Topic, socket: &str) -> impl Future<Output = bool> + use<> {
+        let heard = self.sockets.get(socket).zip(self.subscriber.as_ref()).map(|(outbound, subscriber)| {
+            let place = self.channels.entry(channel.clone());
+            let place = place.or_insert_with(|| Channel { topic, listeners: HashMap::new() });
+            place.listeners.insert(socket.to_owned(), outbound.clone());
+            // Also when others hear it: the channel may not be heard yet.
+            subscriber.subscribe(channel)
+        });
         async move {
             match heard {
                 Some(heard) => heard.await,
@@ -139,21 +142,22 @@ impl Hub {
 
     fn remove(&mut self, channel: String, socket: &str) {
         let Some(heard) = self.channels.get_mut(&channel) else { return };
-        heard.listeners.retain(|(listener, _)| listener != socket);
+        heard.listeners.remove(socket);
         if heard.listeners.is_empty() {
             self.channels.remove(&channel);
-            if let Some(subscriber) = &self.subscriber {
-                subscriber.unsubscribe(channel);
-            }
+            self.unsubscribe(channel);
         }
     }
 
-    /// Every socket once.
+    fn unsubscribe(&self, channel: String) {
+        if let Some(subscriber) = &self.subscriber {
+            subscriber.unsubscribe(channel);
+        }
+    }
+
     fn tell_all(&self, push: &Push) {
-        for channel in self.channels.values().filter(|channel| matches!(channel.topic, Topic::Events)) {
-            for (_, outbound) in &channel.listeners {
-                outbound.push(push.clone());
-            }
+        for outbound in self.sockets.values() {
+            outbound.push(push.clone());
         }
     }
 }
@@ -194,7 +198,10 @@ impl Handler<News> for Hub {
             self.tell_all(&Push::Resync);
             return;
         };
-        let Some(Channel { topic, listeners }) = self.channels.get(&channel) else { return };
+        let Some(Channel { topic, listeners }) = self.channels.get(&channel) else {
+            // Still on its way when it was given up, or giving it up did not work.
+            return self.unsubscribe(channel);
+        };
         let push = match topic {
             Topic::Events => parse(&payload),
             Topic::Presence(user) => Presence::parse_news(&payload).map(|presence| {
@@ -206,43 +213,45 @@ impl Handler<News> for Hub {
             tracing::error!(channel, "what is published there is not ours");
             return;
         };
-        for (_, outbound) in listeners {
+        for outbound in listeners.values() {
             outbound.push(push.clone());
         }
+    }
+}
+
+impl Handler<Enter> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, Enter { socket, outbound }: Enter, _: &mut Self::Context) {
+        if self.going {
+            outbound.push(Push::GoAway);
+        }
+        self.sockets.insert(socket, outbound);
     }
 }
 
 impl Handler<Attach> for Hub {
     type Result = ResponseFuture<Result<(), NotAttached>>;
 
-    fn handle(&mut self, attach: Attach, context: &mut Self::Context) -> Self::Result {
-        let Attach { user, socket, outbound } = attach;
+    fn handle(&mut self, Attach { user, socket }: Attach, _: &mut Self::Context) -> Self::Result {
         let channel = keys::events_channel(self.space(), &user);
         let others = self.channels.get(&channel).map_or(0, |channel| channel.listeners.len());
         if others >= self.max_per_user {
             return Box::pin(async { Err(NotAttached::TooMany) });
         }
-        if self.going {
-            outbound.push(Push::GoAway);
-        }
-        let heard = self.add(channel, Topic::Events, &socket, &outbound);
-        let hub = context.address();
-        Box::pin(async move {
-            if heard.await {
-                return Ok(());
-            }
-            hub.do_send(Detach { user, socket, watched: Vec::new() });
-            Err(NotAttached::Deaf)
-        })
+        let heard = self.add(channel, Topic::Events, &socket);
+        Box::pin(async move { if heard.await { Ok(()) } else { Err(NotAttached::Deaf) } })
     }
 }
 
-impl Handler<Detach> for Hub {
+impl Handler<Leave> for Hub {
     type Result = ();
 
-    fn handle(&mut self, detach: Detach, _: &mut Self::Context) {
-        let Detach { user, socket, watched } = detach;
-        self.remove(keys::events_channel(self.space(), &user), &socket);
+    fn handle(&mut self, Leave { user, socket, watched }: Leave, _: &mut Self::Context) {
+        self.sockets.remove(&socket);
+        if let Some(user) = user {
+            self.remove(keys::events_channel(self.space(), &user), &socket);
+        }
         for person in watched {
             self.remove(keys::presence_channel(self.space(), &person), &socket);
         }
@@ -252,25 +261,24 @@ impl Handler<Detach> for Hub {
 impl Handler<Watch> for Hub {
     type Result = ResponseFuture<bool>;
 
-    fn handle(&mut self, watch: Watch, _: &mut Self::Context) -> Self::Result {
-        let Watch { people, socket, outbound } = watch;
+    fn handle(&mut self, Watch { people, socket }: Watch, _: &mut Self::Context) -> Self::Result {
         let heard: Vec<_> = people
             .into_iter()
             .map(|person| {
                 let channel = keys::presence_channel(self.space(), &person);
-                self.add(channel, Topic::Presence(person), &socket, &outbound)
+                self.add(channel, Topic::Presence(person), &socket)
             })
             .collect();
-        Box::pin(async move { futures_util::future::join_all(heard).await.into_iter().all(|heard| heard) })
+        Box::pin(async move { join_all(heard).await.into_iter().all(|heard| heard) })
     }
 }
 
 impl Handler<Unwatch> for Hub {
     type Result = ();
 
-    fn handle(&mut self, unwatch: Unwatch, _: &mut Self::Context) {
-        for person in unwatch.people {
-            self.remove(keys::presence_channel(self.space(), &person), &unwatch.socket);
+    fn handle(&mut self, Unwatch { people, socket }: Unwatch, _: &mut Self::Context) {
+        for person in people {
+            self.remove(keys::presence_channel(self.space(), &person), &socket);
         }
     }
 }

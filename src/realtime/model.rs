@@ -51,7 +51,7 @@ impl EventKind {
 pub struct Origin {
     /// The socket.
     pub socket: String,
-    /// The frame's `id`.
+    /// The frame, as the socket counts them.
     pub frame: u64,
 }
 

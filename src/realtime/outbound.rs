@@ -86,6 +86,7 @@ impl Outbound {
             return;
         }
         if queue.bytes + bytes > self.max_bytes {
+            metrics::counter!("ayrene_socket_overflows_total").increment(1);
             queue.overflowed = true;
             queue.pushes = VecDeque::new();
         } else {

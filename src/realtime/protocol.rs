@@ -12,6 +12,9 @@ use crate::conversation::model::{ClientId, Content, MessageId, Tag};
 use crate::presence::model::OnlineStatus;
 use crate::users::model::UserId;
 
+/// The type of the frame that says who one is.
+const AUTH: &str = "auth";
+
 /// Why a socket closes. 3000 to 3499: come back; 3500 to 3999: do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closing {
@@ -28,6 +31,15 @@ pub(super) enum Closing {
 }
 
 impl Closing {
+    /// What a frame hears that asked for a socket and did not get it.
+    pub(super) fn refusal(self) -> Refusal {
+        match self {
+            Self::BadToken => Refusal::new("bad_token", "The token is expired, revoked or none"),
+            Self::RateLimit => Refusal::new("too_many_sockets", "This user has too many sockets open here"),
+            _ => Refusal::unavailable(),
+        }
+    }
+
     /// The close code, and the reason in words.
     pub(super) const fn code(self) -> (u16, &'static str) {
         match self {
@@ -117,6 +129,8 @@ pub(super) enum ReadUpto {
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) id: u64,
+    /// Whether it is, or tries to be, an `auth`.
+    pub(super) is_auth: bool,
     pub(super) request: Result<Request, Refusal>,
 }
 
@@ -146,10 +160,8 @@ struct AuthData {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum ResumeData {
-    Wrapped { resume: Resume },
-    Bare(Resume),
+struct ResumeData {
+    resume: Resume,
 }
 
 #[derive(Deserialize)]
@@ -205,19 +217,22 @@ impl Frame {
             return Err(NotAFrame);
         }
         let Envelope { id, r#type, data } = serde_json::from_str(text).map_err(|_| NotAFrame)?;
-        Ok(Self { id, request: request(&r#type, data, rules) })
+        Ok(Self { id, is_auth: r#type == AUTH, request: request(&r#type, data, rules) })
     }
 }
 
 fn request(kind: &str, data: Value, rules: FrameRules) -> Result<Request, Refusal> {
     Ok(match kind {
-        "auth" => {
+        AUTH => {
             let AuthData { token, resume } = read(data)?;
             Request::Auth { token, resume }
         }
-        "resume" => Request::Resume(match read(data)? {
-            ResumeData::Wrapped { resume } | ResumeData::Bare(resume) => resume,
-        }),
+        // As `auth` carries it, or by itself.
+        "resume" if data.get("resume").is_some() => {
+            let ResumeData { resume } = read(data)?;
+            Request::Resume(resume)
+        }
+        "resume" => Request::Resume(read(data)?),
         "message.send" => {
             let SendData { receiver_id, content, client_id } = read(data)?;
             let client_id = client_id.as_deref().map(ClientId::parse).transpose();

@@ -1,9 +1,13 @@
 //! `/ws`: the upgrade.
 
+use actix_http::ws::HandshakeError;
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::session::{Session, SocketRules, Ways};
+use super::session::{Credentials, Session};
+use super::ways::{SocketRules, Ways};
 use crate::auth::extractor::bearer;
+use crate::http::ApiError;
 use crate::http::client::{self, AllowedOrigins};
 use crate::http::envelope::LinksFailure;
 use crate::http::rate_limit::{Charged, LimitedAction};
@@ -27,9 +31,18 @@ pub async fn upgrade(
     rules: web::Data<SocketRules>,
     origins: web::Data<AllowedOrigins>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let token = bearer(&request).map(str::to_owned);
-    let allowed = origin_is_allowed(&request, &origins);
-    Session::new(ways.into_inner(), *rules.get_ref(), token, allowed).upgrade(&request, payload)
+    let credentials = Credentials {
+        token: bearer(&request).map(str::to_owned),
+        origin_allowed: origin_is_allowed(&request, &origins),
+    };
+    let started = Session::start(ways.into_inner(), *rules.get_ref(), credentials, &request, payload);
+    started.map_err(|error| match error.as_error::<HandshakeError>() {
+        Some(problem) => {
+            let message = format!("This path speaks WebSocket (RFC 6455). {problem}");
+            ApiError::new(StatusCode::BAD_REQUEST, message).into()
+        }
+        None => error,
+    })
 }
 
 /// A browser's page must be ours, or of an allowed origin; what sends no `Origin` is no browser.

@@ -118,8 +118,8 @@ impl<F: FnMut(Heard)> Listener<F> {
         let mut beat = actix::clock::interval(HEARTBEAT);
         let mut wishes = Vec::new();
         loop {
+            // In no order of preference: a flood of messages must not keep wishes waiting.
             let outcome = tokio::select! {
-                biased;
                 message = stream.next() => match message {
                     Some(message) => {
                         let channel = message.get_channel_name().to_owned();

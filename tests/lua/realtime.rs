@@ -220,6 +220,19 @@ fn open_returns_all_that_was_missed_or_nothing() {
 }
 
 #[test]
+fn open_returns_what_was_missed_in_many_pieces() {
+    let mut log = Log::at(0);
+    let intents: Vec<u64> = (1..=230).collect();
+    log.deliver("s", &intents);
+    for known in [0, 129, 130, 131, 179, 180, 181, 229, 230] {
+        let (_, seq, resumed, missed) = log.open("e", &known.to_string(), [1000, 1_000_000]);
+        let expected: Vec<String> = (known + 1..=230).map(|number| frame("s", number, number)).collect();
+        assert_eq!((seq, resumed, missed), (230, true, expected), "{known}");
+    }
+    assert!(!log.open("e", "0", [1000, 10_000]).2, "too large, which is known before its end");
+}
+
+#[test]
 fn a_new_log_begins_even_where_an_old_one_was_left() {
     let mut log = Log::at(0);
     log.deliver("s", &[1, 2, 3]);

@@ -1,7 +1,7 @@
 //! Checks answers against the API description that the server serves.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ pub fn check(method: &str, path: &str, answer: &Answer) {
     if content_type != "application/json" {
         return;
     }
-    let mut validators = VALIDATORS.lock().unwrap();
+    let mut validators = VALIDATORS.lock().unwrap_or_else(PoisonError::into_inner);
     let validator = validators.entry(format!("{method} {pattern} {status}")).or_insert_with(|| {
         let mut root = schema.clone();
         root["components"] = json!({ "schemas": closed(DOCUMENT["components"]["schemas"].clone()) });

@@ -147,8 +147,10 @@ impl Socket {
     }
 
     async fn receive(&mut self) -> Value {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame in time");
+            let message =
+                tokio::time::timeout_at(deadline, self.stream.next()).await.expect("a frame in time");
             match message.expect("the socket is open").unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Ping(_) | Message::Pong(_) => {}
@@ -170,8 +172,9 @@ impl Socket {
 
     /// The code with which the server closes; frames before it are dropped.
     pub async fn close_code(&mut self) -> u16 {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a close in time") {
+            match tokio::time::timeout_at(deadline, self.stream.next()).await.expect("a close in time") {
                 Some(Ok(Message::Close(frame))) => return frame.expect("a code").code.into(),
                 Some(Ok(_)) => {}
                 other => panic!("closed without a code: {other:?}"),

@@ -101,11 +101,13 @@ async fn own_messages_are_edited_and_deleted() {
     let (ada, bob) = two(&server).await;
     let (mut hers, _) = ada.connect().await;
     let sent = send(&mut hers, &bob, "Helo").await;
-    let edited =
-        hers.granted("message.edit", json!({ "messageId": sent["_id"], "content": "Hello" })).await;
+    let edited = hers.granted("message.edit", json!({ "messageId": sent["_id"], "content": "Hello" })).await;
     assert_eq!((&edited["_id"], &edited["content"]), (&sent["_id"], &json!("Hello")));
     let deleted = hers.granted("message.delete", json!({ "messageId": sent["_id"] })).await;
-    assert_eq!((&deleted["_id"], &deleted["isDeleted"], &deleted["content"]), (&sent["_id"], &json!(true), &Value::Null));
+    assert_eq!(
+        (&deleted["_id"], &deleted["isDeleted"], &deleted["content"]),
+        (&sent["_id"], &json!(true), &Value::Null)
+    );
     hers.granted("message.delete", json!({ "messageId": sent["_id"] })).await;
 }
 
@@ -152,7 +154,11 @@ async fn wrong_fields_are_named_and_change_nothing() {
         ("message.send", json!({ "receiverId": to, "content": { "a": 1 } }), "content"),
         ("message.send", json!({ "receiverId": to, "content": "a", "clientId": "" }), "clientId"),
         ("message.send", json!({ "receiverId": to, "content": "a", "clientId": 7 }), "clientId"),
-        ("message.send", json!({ "receiverId": to, "content": "a", "clientId": "x".repeat(129) }), "clientId"),
+        (
+            "message.send",
+            json!({ "receiverId": to, "content": "a", "clientId": "x".repeat(129) }),
+            "clientId",
+        ),
         ("message.read", json!({}), "messageId"),
         ("message.read", json!({ "messageId": "x" }), "messageId"),
         ("message.read", json!({ "conversationId": "x" }), "conversationId"),
@@ -254,6 +260,7 @@ async fn what_a_client_adds_is_ignored() {
     let server = TestServer::start();
     let ada = Person::new(&server, "ada").await;
     let (mut hers, _) = ada.connect().await;
-    hers.send_text(r#"  {"seq":4,"id":1,"extra":{},"data":{"status":"away","x":1},"type":"presence.set"} "#).await;
+    hers.send_text(r#"  {"seq":4,"id":1,"extra":{},"data":{"status":"away","x":1},"type":"presence.set"} "#)
+        .await;
     assert_eq!(hers.next().await, json!({ "id": 1, "type": "ok", "data": { "status": "away" } }));
 }

@@ -288,7 +288,10 @@ async fn a_client_that_stops_reading_is_closed_as_too_slow_and_resumes_without_a
             match kind {
                 opcode::TEXT => {
                     let frame: serde_json::Value = serde_json::from_slice(&content).unwrap();
-                    got.push((frame["seq"].as_u64().unwrap(), frame["data"]["_id"].as_str().unwrap().to_owned()));
+                    got.push((
+                        frame["seq"].as_u64().unwrap(),
+                        frame["data"]["_id"].as_str().unwrap().to_owned(),
+                    ));
                 }
                 opcode::CLOSE => return (u16::from_be_bytes([content[0], content[1]]), got),
                 _ => {}

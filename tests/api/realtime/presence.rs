@@ -53,7 +53,9 @@ async fn the_first_socket_brings_online_and_the_last_takes_offline() {
     laptop.close().await;
     let seen = told(&mut hers, &bob, "offline").await;
     let seen: chrono::DateTime<chrono::Utc> = seen.as_str().unwrap().parse().unwrap();
-    assert!((seen - before).num_milliseconds() >= -5 && seen <= chrono::Utc::now() + Duration::from_millis(5));
+    assert!(
+        (seen - before).num_milliseconds() >= -5 && seen <= chrono::Utc::now() + Duration::from_millis(5)
+    );
     assert_eq!(watch(&mut hers, &[&bob]).await[0]["status"], "offline");
 }
 
@@ -66,16 +68,21 @@ async fn what_is_set_by_hand_holds_while_a_socket_lives() {
     let (mut phone, _) = bob.connect().await;
     told(&mut hers, &bob, "online").await;
     for status in ["away", "busy"] {
-        assert_eq!(phone.granted("presence.set", json!({ "status": status })).await, json!({ "status": status }));
+        assert_eq!(
+            phone.granted("presence.set", json!({ "status": status })).await,
+            json!({ "status": status })
+        );
         told(&mut hers, &bob, status).await;
     }
     let (mut laptop, _) = bob.connect().await;
     phone.close().await;
     // Neither another device, nor a heartbeat, nor a login changes it.
-    let elsewhere = bob.log_in(server.address).await;
-    assert_eq!(elsewhere.client.get("/api/auth/me").send().await.json["user"]["onlineStatus"], "busy");
-    let (laptop_quiet, hers_quiet) =
-        tokio::join!(laptop.is_quiet(Duration::from_millis(2300)), hers.is_quiet(Duration::from_millis(2300)));
+    let elsewhere = bob.log_in().await;
+    assert_eq!(elsewhere.get("/api/auth/me").send().await.json["user"]["onlineStatus"], "busy");
+    let (laptop_quiet, hers_quiet) = tokio::join!(
+        laptop.is_quiet(Duration::from_millis(2300)),
+        hers.is_quiet(Duration::from_millis(2300))
+    );
     assert!(laptop_quiet && hers_quiet);
     assert_eq!(watch(&mut hers, &[&bob]).await[0]["status"], "busy");
     laptop.close().await;

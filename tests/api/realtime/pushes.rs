@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::two;
 use crate::support::TestServer;
 use crate::support::person::Person;
+use crate::support::socket::Socket;
 
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -28,7 +29,10 @@ async fn edits_and_deletions_reach_all_devices_of_both() {
         assert_eq!(push["data"]["updatedAt"], edited["updatedAt"]);
     }
     // By HTTP it is the same.
-    assert_eq!(ada.client.delete(&format!("/api/messages/{}", id.as_str().unwrap())).send().await.status, 200);
+    assert_eq!(
+        ada.client.delete(&format!("/api/messages/{}", id.as_str().unwrap())).send().await.status,
+        200
+    );
     for socket in [&mut phone, &mut laptop, &mut his] {
         let push = socket.until("message.deleted").await;
         assert_eq!((&push["data"]["_id"], &push["data"]["isDeleted"]), (&id, &json!(true)));
@@ -115,13 +119,14 @@ async fn a_message_to_oneself_is_one_event() {
 async fn an_ended_session_closes_its_sockets_and_no_others() {
     let server = TestServer::start();
     let ada = Person::new(&server, "ada").await;
-    let elsewhere = ada.log_in(server.address).await;
+    let elsewhere = ada.log_in().await;
     let (mut phone, hello) = ada.connect().await;
     let (mut tablet, _) = ada.connect().await;
-    let (mut laptop, _) = elsewhere.connect().await;
+    let (mut laptop, _) = Socket::connect(server.address, elsewhere.token()).await;
     assert_eq!(ada.client.post("/api/auth/logout").send().await.status, 200);
     for socket in [&mut phone, &mut tablet] {
-        let push = tokio::time::timeout(Duration::from_secs(1), socket.push("session.revoked")).await.unwrap();
+        let push =
+            tokio::time::timeout(Duration::from_secs(1), socket.push("session.revoked")).await.unwrap();
         assert_eq!(push, json!({ "type": "session.revoked", "data": { "sessionId": hello["sessionId"] } }));
         assert_eq!(socket.close_code().await, 3502);
     }

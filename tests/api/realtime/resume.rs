@@ -32,7 +32,10 @@ async fn what_was_missed_follows_in_order() {
         Socket::resume(server.address, bob.client.token(), resume).await,
         Socket::resume(server.address, bob.client.token(), wrapped).await,
     ] {
-        assert_eq!((&again["resumed"], &again["seq"], &again["epoch"]), (&json!(true), &json!(20), &hello["epoch"]));
+        assert_eq!(
+            (&again["resumed"], &again["seq"], &again["epoch"]),
+            (&json!(true), &json!(20), &hello["epoch"])
+        );
         for number in 5..20 {
             let push = his.push("message.new").await;
             assert_eq!((&push["data"]["_id"], &push["seq"]), (&sent[number], &json!(number + 1)));
