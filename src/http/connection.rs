@@ -23,6 +23,9 @@ use tokio::time::{Sleep, sleep};
 /// How often a connection's clocks are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long a client that was told the last word has to end its side.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// How long a connection may achieve nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -44,8 +47,8 @@ struct Clock {
     holders: Cell<usize>,
     /// The connection is a socket, whose client may go without reading for this long.
     socket: Cell<Option<Duration>>,
-    /// Nothing will be written after what has been.
-    last_word: Cell<bool>,
+    /// Since when nothing will be written after what has been.
+    last_word: Cell<Option<Instant>>,
 }
 
 impl AnswerClock {
@@ -85,7 +88,7 @@ impl Held {
     /// Nothing will be written after what has been: when that is sent, our side of the connection ends. A client that
     /// waits for this, as those of sockets do, need not wait until its own side is read to its end.
     pub fn end(&self) {
-        self.0.0.last_word.set(true);
+        self.0.0.last_word.set(Some(Instant::now()));
     }
 }
 
@@ -128,10 +131,12 @@ impl PatientStream {
             let over =
                 |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
             let Patience { answer, write, idle } = self.patience;
-            let socket = self.asked.0.socket.get();
+            let Clock { socket, last_word, .. } = &*self.asked.0;
+            let socket = socket.get();
             if over(self.asked.running_since(), answer)
                 || over(self.stalled, socket.unwrap_or(write))
                 || over(Some(self.active).filter(|_| socket.is_none()), idle)
+                || over(last_word.get(), LINGER)
             {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -190,7 +195,7 @@ impl AsyncWrite for PatientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        if self.asked.0.last_word.get() {
+        if self.asked.0.last_word.get().is_some() {
             return Pin::new(&mut self.stream).poll_shutdown(context);
         }
         Poll::Ready(Ok(()))

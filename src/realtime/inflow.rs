@@ -1,13 +1,14 @@
 //! The bytes that come in over one socket, before they are frames.
 //!
 //! Invariants: nothing more is read while the socket has enough to work off, so a client that sends faster is slowed
-//! down by its own connection; and a frame that says of itself that it is too large ends the stream at its head, where
+//! down by its own connection, and is not called silent; and a frame that says of itself that it is too large ends the stream at its head, where
 //! the codec behind it would collect all of it first. How the connection fails is no matter: then the stream ends.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
@@ -18,10 +19,11 @@ const MAX_HEAD: usize = 10;
 const MASK: u64 = 4;
 
 /// What a socket sets and reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     shut: Cell<bool>,
     too_large: Cell<bool>,
+    heard: Cell<Instant>,
     waiting: RefCell<Option<Waker>>,
 }
 
@@ -32,10 +34,17 @@ pub(super) struct Valve(Rc<State>);
 impl Valve {
     /// Lets more come in, or not.
     pub(super) fn set_open(&self, open: bool) {
-        self.0.shut.set(!open);
+        if open == self.0.shut.replace(!open) {
+            self.0.heard.set(Instant::now());
+        }
         if open && let Some(waker) = self.0.waiting.take() {
             waker.wake();
         }
+    }
+
+    /// For how long nothing has come, not even a part of a frame, though it could have.
+    pub(super) fn silence(&self) -> Duration {
+        if self.0.shut.get() { Duration::ZERO } else { self.0.heard.get().elapsed() }
     }
 
     /// Whether the stream ended because of a frame that is too large.
@@ -55,7 +64,12 @@ pub(super) struct Inflow<S> {
 impl<S> Inflow<S> {
     /// `payload` with frames of at most `max_frame` bytes.
     pub(super) fn new(payload: S, max_frame: usize) -> (Self, Valve) {
-        let state = Rc::new(State::default());
+        let state = Rc::new(State {
+            shut: Cell::new(false),
+            too_large: Cell::new(false),
+            heard: Cell::new(Instant::now()),
+            waiting: RefCell::default(),
+        });
         let heads = Heads { max: max_frame as u64, head: [0; MAX_HEAD], read: 0, skip: 0 };
         (Self { payload, heads, state: state.clone() }, Valve(state))
     }
@@ -72,9 +86,10 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Inflow<S>
             self.state.waiting.replace(Some(context.waker().clone()));
             return Poll::Pending;
         }
-        let Some(Ok(mut chunk)) = std::task::ready!(Pin::new(&mut self.payload).poll_next(context)) else {
+        let Some(Ok(mut chunk)) = ready!(Pin::new(&mut self.payload).poll_next(context)) else {
             return Poll::Ready(None);
         };
+        self.state.heard.set(Instant::now());
         if let Err(TooLarge { at }) = self.heads.read(&chunk) {
             self.state.too_large.set(true);
             chunk.truncate(at);

@@ -108,3 +108,80 @@ impl Outbound {
         if queue.overflowed { Err(TooSlow) } else { Ok(std::mem::take(&mut queue.pushes)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::{Actor, Context, Handler};
+
+    use super::*;
+
+    const MAX: usize = 10_000;
+
+    struct Socket;
+
+    impl Actor for Socket {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Wake> for Socket {
+        type Result = ();
+
+        fn handle(&mut self, _: Wake, _: &mut Self::Context) {}
+    }
+
+    fn with_queue(test: impl FnOnce(Outbound)) {
+        actix::System::new().block_on(async { test(Outbound::new(Socket.start().recipient(), MAX)) });
+    }
+
+    fn event(seq: u64) -> Push {
+        Push::Event { seq, origin: ByteString::new(), frame: "x".repeat(1000).into() }
+    }
+
+    fn typing() -> Push {
+        Push::Ephemeral("x".repeat(1000).into())
+    }
+
+    fn count(pushes: &VecDeque<Push>, ephemeral: bool) -> usize {
+        pushes.iter().filter(|push| matches!(push, Push::Ephemeral(_)) == ephemeral).count()
+    }
+
+    #[test]
+    fn typing_and_presence_are_dropped_from_half_of_the_bytes_on() {
+        with_queue(|queue| {
+            for seq in 1..=4 {
+                queue.push(event(seq));
+                queue.push(typing());
+            }
+            let waiting = queue.take().unwrap_or_default();
+            assert_eq!((count(&waiting, false), count(&waiting, true)), (4, 2));
+            queue.push(typing());
+            assert_eq!(queue.take().map(|waiting| waiting.len()), Ok(1), "taken is taken");
+        });
+    }
+
+    #[test]
+    fn an_event_that_does_not_fit_ends_the_socket() {
+        with_queue(|queue| {
+            for seq in 1..=9 {
+                queue.push(event(seq));
+            }
+            assert_eq!(queue.take().map(|waiting| waiting.len()), Ok(9));
+            for seq in 10..=20 {
+                queue.push(event(seq));
+            }
+            assert_eq!(queue.take().map(|waiting| waiting.len()), Err(TooSlow));
+            queue.push(event(21));
+            assert_eq!(queue.take().map(|waiting| waiting.len()), Err(TooSlow), "nothing brings it back");
+        });
+    }
+
+    #[test]
+    fn many_small_pushes_fill_it_too() {
+        with_queue(|queue| {
+            for seq in 0..MAX as u64 {
+                queue.push(Push::Event { seq, origin: ByteString::new(), frame: ByteString::new() });
+            }
+            assert_eq!(queue.take().map(|waiting| waiting.len()), Err(TooSlow));
+        });
+    }
+}

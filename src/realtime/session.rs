@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{
@@ -99,7 +99,6 @@ pub(super) struct Session {
     /// New messages since the client was last heard, the newest of each conversation.
     unacknowledged: HashMap<Tag, MessageId>,
     watched: HashSet<UserId>,
-    heard: Instant,
     /// The datastore is being told that the socket lives.
     beating: bool,
     budget: Budget,
@@ -139,7 +138,6 @@ impl Session {
             owed: Owed::default(),
             unacknowledged: HashMap::new(),
             watched: HashSet::new(),
-            heard: Instant::now(),
             beating: false,
             budget: Budget::new(rules.frames),
             fragments: None,
@@ -166,24 +164,19 @@ impl Session {
         self.connection.end();
     }
 
-    /// Any sign of the client: it lives, and it has what was sent before.
+    /// Any frame of the client: it has what was sent before.
     fn hear(&mut self, context: &mut Context) {
-        self.heard = Instant::now();
         let Some(caller) = self.caller.as_ref().filter(|_| !self.unacknowledged.is_empty()) else { return };
+        let user = caller.user_id.clone();
         let messages: Vec<MessageId> = self.unacknowledged.drain().map(|(_, message)| message).collect();
-        let acknowledge = Acknowledge { user: caller.user_id.clone(), messages: messages.clone() };
-        let ways = self.ways.clone();
-        let outcome = async move { ways.acknowledge.ask(acknowledge).await };
-        context.spawn(wrap_future(outcome).map(move |outcome, socket: &mut Self, _| {
-            if outcome.is_err() {
-                // Until the next sign, unless something newer has come.
-                for message in messages {
-                    if let Some(tag) = Tag::of(message.as_str()) {
-                        socket.unacknowledged.entry(tag).or_insert(message);
-                    }
-                }
+        let (ways, address) = (self.ways.clone(), context.address());
+        // Not in our context: it was acknowledged, also if that was the client's last word.
+        actix::spawn(async move {
+            let acknowledge = Acknowledge { user, messages: messages.clone() };
+            if ways.acknowledge.ask(acknowledge).await.is_err() {
+                address.do_send(NotAcknowledged(messages));
             }
-        }));
+        });
     }
 
     fn text(&mut self, text: &str, context: &mut Context) {
@@ -369,11 +362,9 @@ impl Session {
             return;
         }
         match self.outbound.as_ref().map(|outbound| outbound.take()) {
-            Some(Ok(pushes)) if greeting => {
-                if pushes.iter().any(|push| matches!(push, Push::GoAway)) {
-                    self.close(Closing::GoingAway, context);
-                }
-            }
+            // Nothing else concerns who has not said who he is.
+            Some(Ok(pushes)) if greeting && !pushes.iter().any(|push| matches!(push, Push::GoAway)) => {}
+            Some(Ok(_)) if greeting => self.close(Closing::GoingAway, context),
             Some(Ok(pushes)) => {
                 self.stash.extend(pushes);
                 self.flow(context);
@@ -485,11 +476,7 @@ impl Session {
 
     /// Every heartbeat: a ping to the client, a look at the session and the log, a sign of life to the datastore.
     fn beat(&mut self, context: &mut Context) {
-        if self.inbox.len() >= MAX_INBOX {
-            // It may well have spoken: it is we who do not listen.
-            self.heard = Instant::now();
-        }
-        if self.heard.elapsed() >= MISSED_BEATS * self.rules.heartbeat {
+        if self.inflow.silence() >= MISSED_BEATS * self.rules.heartbeat {
             return self.close(Closing::MissedHeartbeat, context);
         }
         context.ping(b"");
@@ -566,6 +553,11 @@ struct OpeningEnded {
     frame: Option<u64>,
 }
 
+/// What a client has could not be noted.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct NotAcknowledged(Vec<MessageId>);
+
 impl Actor for Session {
     type Context = Context;
 
@@ -620,6 +612,19 @@ impl Handler<OpeningEnded> for Session {
                     context.text(protocol::refused(id, &closing.refusal()));
                 }
                 self.close(closing, context);
+            }
+        }
+    }
+}
+
+impl Handler<NotAcknowledged> for Session {
+    type Result = ();
+
+    /// Until the next sign, unless something newer has come.
+    fn handle(&mut self, NotAcknowledged(messages): NotAcknowledged, _: &mut Self::Context) {
+        for message in messages {
+            if let Some(tag) = Tag::of(message.as_str()) {
+                self.unacknowledged.entry(tag).or_insert(message);
             }
         }
     }

@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use crate::process::{Server, command, request, signal};
 use crate::support::redis_server::{binary, wait_until};
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A Redis on a TCP port; killed when dropped.
-struct Redis {
-    child: Child,
+pub struct Redis {
+    pub child: Child,
 }
 
 impl Redis {
     /// Returns when it listens.
-    fn start(port: u16, arguments: &[&str]) -> Self {
+    pub fn start(port: u16, arguments: &[&str]) -> Self {
         Self::start_as("--port", port, arguments)
     }
 
@@ -35,7 +35,7 @@ impl Redis {
         redis
     }
 
-    fn end(mut self) {
+    pub fn end(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -9,5 +9,6 @@ mod embedded;
 mod external;
 mod messages;
 mod process;
+mod realtime;
 mod start_stop;
 mod uploads;

@@ -141,6 +141,7 @@ pub fn lives(pid: u32) -> bool {
 pub struct Reply {
     pub status: u16,
     pub head: String,
+    pub text: String,
     pub json: Value,
     pub took: Duration,
 }
@@ -171,6 +172,7 @@ pub fn request(
     Ok(Reply {
         status,
         head: head.to_owned(),
+        text: body.to_owned(),
         json: serde_json::from_str(body).unwrap_or(Value::Null),
         took: started.elapsed(),
     })

@@ -77,6 +77,30 @@ impl Socket {
         (socket, hello["data"].clone())
     }
 
+    /// The same where a server may be away or die: nothing if it does, or does not say hello.
+    pub async fn try_auth(address: SocketAddr, token: &str, resume: Option<&Value>) -> Option<(Self, Value)> {
+        let mut socket = Self::try_upgrade(address, &[]).await.ok()?;
+        let data = json!({ "token": token, "resume": resume });
+        let auth = json!({ "id": 0, "type": "auth", "data": data });
+        socket.stream.send(Message::text(auth.to_string())).await.ok()?;
+        let hello = socket.next_or_end().await.filter(|frame| frame["type"] == "hello")?;
+        socket.next_or_end().await.filter(|frame| frame["type"] == "ok")?;
+        Some((socket, hello["data"].clone()))
+    }
+
+    /// Sends a frame and returns its answer; nothing if the connection ends first. Pushes are dropped.
+    pub async fn try_ask(&mut self, kind: &str, data: Value) -> Option<Value> {
+        self.next_id += 1;
+        let text = json!({ "id": self.next_id, "type": kind, "data": data }).to_string();
+        self.stream.send(Message::text(text)).await.ok()?;
+        loop {
+            let frame = self.next_or_end().await?;
+            if frame["id"] == self.next_id {
+                return Some(frame);
+            }
+        }
+    }
+
     /// Sends a frame; returns its id.
     pub async fn send(&mut self, kind: &str, data: Value) -> u64 {
         self.next_id += 1;
@@ -132,13 +156,14 @@ impl Socket {
         answer["data"].clone()
     }
 
-    /// The next frame, or nothing once the connection has ended.
+    /// The next frame, or nothing once the connection has ended, or when nothing comes in time.
     pub async fn next_or_end(&mut self) -> Option<Value> {
         if !self.early.is_empty() {
             return Some(self.early.remove(0));
         }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
+            match tokio::time::timeout_at(deadline, self.stream.next()).await.ok()? {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => return None,

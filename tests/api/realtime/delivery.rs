@@ -78,7 +78,7 @@ async fn a_client_that_says_nothing_has_not_received() {
 }
 
 #[tokio::test]
-async fn an_unasked_pong_delivers_too() {
+async fn a_pong_delivers_even_if_it_is_the_last_word() {
     let server = TestServer::start();
     let (ada, bob) = two(&server).await;
     let (mut hers, _) = ada.connect().await;
@@ -94,7 +94,6 @@ async fn an_unasked_pong_delivers_too() {
     tokio::task::spawn_blocking(move || {
         assert_eq!(his.next_text()["type"], "message.new");
         his.send(opcode::PONG, b"");
-        his
     })
     .await
     .unwrap();

@@ -127,7 +127,7 @@ async fn the_close_code_arrives_also_at_a_client_that_keeps_sending() {
 
 #[tokio::test]
 async fn a_client_that_ignores_the_close_does_not_keep_the_connection() {
-    let server = TestServer::start_with(|config| config.server.body_timeout_secs = 1);
+    let server = TestServer::start();
     let ada = Person::new(&server, "ada").await;
     let (address, token) = (server.address, ada.client.token().to_owned());
     tokio::task::spawn_blocking(move || {
