@@ -47,14 +47,27 @@ struct Clock {
     holders: Cell<usize>,
     /// The connection is a socket, whose client may go without reading for this long.
     socket: Cell<Option<Duration>>,
-    /// Since when nothing will be written after what has been.
-    last_word: Cell<Option<Instant>>,
+    /// Nothing will be written after what has been.
+    last_word: Cell<bool>,
+    /// When the connection is over, whatever its client does.
+    over: Cell<Option<Instant>>,
 }
 
 impl AnswerClock {
+    /// The clock of the connection that `request` came by.
+    pub fn of(request: &HttpRequest) -> Self {
+        request.conn_data::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Nothing will be written after what has been: when that is sent, our side of the connection ends. A client that
+    /// waits for this need not wait until its own side is read to its end.
+    pub fn end(&self) {
+        self.0.last_word.set(true);
+    }
+
     /// Stops the clock of the connection that `request` came by. Who does that bounds each wait himself.
     pub fn hold(request: &HttpRequest) -> Held {
-        let clock = request.conn_data::<Self>().cloned().unwrap_or_default();
+        let clock = Self::of(request);
         clock.0.holders.update(|holders| holders + 1);
         Held(clock)
     }
@@ -85,10 +98,10 @@ impl Held {
         self.0.0.socket.set(Some(write));
     }
 
-    /// Nothing will be written after what has been: when that is sent, our side of the connection ends. A client that
-    /// waits for this, as those of sockets do, need not wait until its own side is read to its end.
+    /// [`AnswerClock::end`], after which the client has a moment to end its side.
     pub fn end(&self) {
-        self.0.0.last_word.set(Some(Instant::now()));
+        self.0.end();
+        self.0.0.over.set(Some(Instant::now() + LINGER));
     }
 }
 
@@ -131,12 +144,12 @@ impl PatientStream {
             let over =
                 |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
             let Patience { answer, write, idle } = self.patience;
-            let Clock { socket, last_word, .. } = &*self.asked.0;
-            let socket = socket.get();
+            let Clock { socket, over: end, .. } = &*self.asked.0;
+            let (socket, end) = (socket.get(), end.get());
             if over(self.asked.running_since(), answer)
                 || over(self.stalled, socket.unwrap_or(write))
                 || over(Some(self.active).filter(|_| socket.is_none()), idle)
-                || over(last_word.get(), LINGER)
+                || end.is_some_and(|end| now > end)
             {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -195,7 +208,7 @@ impl AsyncWrite for PatientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        if self.asked.0.last_word.get().is_some() {
+        if self.asked.0.last_word.get() {
             return Pin::new(&mut self.stream).poll_shutdown(context);
         }
         Poll::Ready(Ok(()))

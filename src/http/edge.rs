@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use super::envelope::{Surface, links_failure, social_failure};
 use super::error::ApiError;
+use super::remainder::{Last, Remainder};
 use super::{client, pages, rate_limit};
 
 /// The route of short links.
@@ -48,11 +49,12 @@ pub struct ShortLink;
 
 /// The middleware.
 pub async fn edge(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let id = next_request_id();
+    let remainder = Remainder::of(&mut request);
     let response = if may_be_short_link(request.request()) {
         next.call(request).await?
     } else {
@@ -71,6 +73,10 @@ pub async fn edge(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     observe(&request, response.status(), started, &id, route);
+    if !remainder.ends().await {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        response = response.map_body(|_, body| BoxBody::new(Last::new(body, &request)));
+    }
     Ok(response)
 }
 

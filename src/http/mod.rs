@@ -3,7 +3,7 @@
 //! - [`error`]: the one error type of both surfaces, [`envelope`]: how answers and errors look on each.
 //! - [`edge`]: what happens to every request: id, log line, metrics, security headers, rendering of errors.
 //! - [`body`]: bounded reading of JSON and forms, [`query`]: numbers in a query, [`client`]: whose request it is,
-//!   [`connection`]: how long it may take.
+//!   [`connection`]: how long it may take, `remainder`: what is left of it.
 //! - [`multipart`]: bounded reading of uploads, [`upload`]: who may send one and where it goes, [`download`]: answers
 //!   with what is stored.
 //! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.
@@ -24,6 +24,7 @@ pub mod multipart;
 pub mod pages;
 pub mod query;
 pub mod rate_limit;
+mod remainder;
 pub mod router;
 pub mod upload;
 

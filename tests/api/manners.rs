@@ -249,6 +249,45 @@ async fn no_connection_is_held_without_progress() {
     assert_eq!(server.client().get("/healthz").send().await.status, 200);
 }
 
+/// What comes after `head` and, after a pause, `body`, until the other side ends, and how long that takes.
+fn apart(server: &TestServer, head: &str, pause: u64, body: &str) -> (String, Duration) {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(pause));
+    let _ = stream.write_all(body.as_bytes());
+    let (started, mut answer) = (Instant::now(), String::new());
+    stream.read_to_string(&mut answer).unwrap();
+    (answer, started.elapsed())
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_holds_nothing_up() {
+    let server = TestServer::start();
+    let last = "GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    for path in ["/api/users", "/healthz", "/missing1"] {
+        for method in ["GET", "POST"] {
+            let head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\n");
+            // A client that sends the two apart keeps its connection, and its next request is the next request.
+            for pause in [0, 20] {
+                let head = format!("{head}content-length: 2\r\n\r\n");
+                let (answer, took) = apart(&server, &head, pause, &format!("{{}}{last}"));
+                assert_eq!(answer.matches("HTTP/1.1 ").count(), 2, "{head}{answer}");
+                assert!(answer.ends_with("}") && took < Duration::from_secs(1), "{head}{took:?}");
+            }
+            // What comes late, not at all or without an end is not waited for.
+            for (length, pause, body) in [(2, 0, "{"), (2, 600, "{}"), (1_u64 << 40, 0, "{}")] {
+                let head = format!("{head}content-length: {length}\r\n\r\n");
+                let (answer, took) = apart(&server, &head, pause, body);
+                assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head}{answer}");
+                assert!(took < Duration::from_secs(1), "{head}{took:?}");
+                assert!(answer.contains("connection: close\r\n"), "{head}{answer}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn malformed_http_is_refused_and_the_server_lives() {
     let server = TestServer::start();
