@@ -60,7 +60,7 @@ impl Redis {
                 let mut count = 0u64;
                 while Instant::now() < deadline {
                     let mut call = script.prepare_invoke();
-                    for part in ["", ":messages", ":intents", ":client:none"] {
+                    for part in ["", ":messages", ":intents", ":client:none", ":files"] {
                         call.key(format!("bench:{{conv:{slot}}}{part}"));
                     }
                     call.arg("0")
@@ -71,7 +71,8 @@ impl Redis {
                         .arg("")
                         .arg(16_777_215)
                         .arg(1_000_000_000)
-                        .arg(1);
+                        .arg(1)
+                        .arg("");
                     let _: redis::Value = call.invoke_async(&mut connection).await?;
                     count += 1;
                 }
