@@ -127,6 +127,7 @@ impl Keeper {
     async fn send(self: &Rc<Self>, message: SendMessage) -> Result<Sent, ConversationError> {
         let SendMessage { from, to, content, client_id, origin } = message;
         let mut conversation = self.open(&from, &to).await?;
+        let waits_for_event = origin.is_some();
         let origin = origin.as_ref().map(Origin::to_text).unwrap_or_default();
         for _ in 0..TRIES {
             let (tag, side) = self.part(&conversation, &from)?;
@@ -152,7 +153,13 @@ impl Keeper {
                     let shown = Shown { conversation, message: *message, people };
                     let key = (tag.to_string(), shown.message.place.seq);
                     self.fresh.borrow_mut().insert(key, shown.clone());
-                    self.relay(&tag, left).await;
+                    if waits_for_event {
+                        // Its next message may be appended meanwhile, and carried together with others.
+                        let keeper = self.clone();
+                        actix::spawn(async move { keeper.relay(&tag, left).await });
+                    } else {
+                        self.relay(&tag, left).await;
+                    }
                     return Ok(Sent { shown, fresh: true });
                 }
             }

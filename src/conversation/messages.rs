@@ -34,7 +34,7 @@ pub struct SendMessage {
     pub content: Content,
     /// Sent before under this id: nothing is sent again.
     pub client_id: Option<ClientId>,
-    /// The socket that asks.
+    /// The socket that asks, which waits for the event itself. Everybody else's answer comes when all is carried.
     pub origin: Option<Origin>,
 }
 

@@ -3,13 +3,16 @@
 //! Such an event stands for the answer, because it has a number: whichever of the two comes last finds that out here.
 //! Invariant: each frame is answered once, whether its event comes before its outcome, after it, late or never.
 
-use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long an answer waits for the event that its frame caused, to go out in its place.
+const OWN_EVENT: Duration = Duration::from_secs(1);
 
 /// The frames of one socket that are owed an answer.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     next: u64,
-    entries: VecDeque<Entry>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
@@ -26,15 +29,15 @@ enum State {
     Working,
     /// Its event came and was the answer.
     Answered,
-    /// It was granted; this is the answer if the event takes too long.
-    Granted(String),
+    /// It was granted then; this is the answer if the event takes too long.
+    Granted(Instant, String),
 }
 
 impl Owed {
     /// The frame `id` is about to be worked off; returns the number under which its event will come.
     pub(super) fn begin(&mut self, id: u64) -> u64 {
         self.next += 1;
-        self.entries.push_back(Entry { number: self.next, id, state: State::Working });
+        self.entries.push(Entry { number: self.next, id, state: State::Working });
         self.next
     }
 
@@ -50,7 +53,9 @@ impl Owed {
         match entry.state {
             State::Working => entry.state = State::Answered,
             State::Answered => return None,
-            State::Granted(_) => drop(self.entries.remove(place)),
+            State::Granted(..) => {
+                self.entries.remove(place);
+            }
         }
         Some(id)
     }
@@ -59,22 +64,33 @@ impl Owed {
     pub(super) fn worked(&mut self, number: u64, answer: String, event: bool) -> Option<String> {
         let Some(place) = self.place(number) else { return Some(answer) };
         if event && matches!(self.entries[place].state, State::Working) {
-            self.entries[place].state = State::Granted(answer);
+            self.entries[place].state = State::Granted(Instant::now(), answer);
             return None;
         }
-        match self.entries.remove(place)?.state {
+        match self.entries.remove(place).state {
             State::Answered => None,
             _ => Some(answer),
         }
     }
 
-    /// The event took too long: it will be pushed when it comes. Returns the answer.
-    pub(super) fn settle(&mut self, number: u64) -> Option<String> {
-        let place = self.place(number)?;
-        match self.entries.remove(place)?.state {
-            State::Granted(answer) => Some(answer),
-            _ => None,
-        }
+    /// When the next event will have taken too long.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let granted = self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Granted(since, _) => Some(*since + OWN_EVENT),
+            State::Working | State::Answered => None,
+        });
+        granted.min()
+    }
+
+    /// Answers whose events have taken too long by `now`: they will be pushed when they come.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<String> {
+        let late =
+            |entry: &mut Entry| matches!(entry.state, State::Granted(since, _) if since + OWN_EVENT <= now);
+        let answer = |entry: Entry| match entry.state {
+            State::Granted(_, answer) => Some(answer),
+            State::Working | State::Answered => None,
+        };
+        self.entries.extract_if(.., late).filter_map(answer).collect()
     }
 }
 
@@ -95,7 +111,7 @@ mod tests {
         assert_eq!(owed.worked(first, answer(), true), None);
         assert_eq!(owed.worked(second, answer(), true), None);
         assert_eq!(owed.event(second), Some(7));
-        assert_eq!(owed.settle(second), None);
+        assert_eq!(owed.due(), None);
         assert!(owed.entries.is_empty());
     }
 
@@ -114,7 +130,10 @@ mod tests {
         let (plain, late) = (owed.begin(1), owed.begin(2));
         assert_eq!(owed.worked(plain, answer(), false), Some(answer()));
         assert_eq!(owed.worked(late, answer(), true), None);
-        assert_eq!(owed.settle(late), Some(answer()));
+        let due = owed.due().unwrap_or_else(Instant::now);
+        assert_eq!(owed.overdue(due - Duration::from_millis(1)), Vec::<String>::new());
+        assert_eq!(owed.overdue(due), [answer()]);
+        assert_eq!(owed.due(), None);
         assert_eq!(owed.event(late), None, "it will be a push");
         assert_eq!(owed.event(99), None);
     }

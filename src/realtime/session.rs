@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{
@@ -43,8 +43,6 @@ use crate::users::model::UserId;
 
 /// Frames that may wait to be worked off before no more are read.
 const MAX_INBOX: usize = 64;
-/// How long the answer of a frame waits for the event that it caused, to go out in its place.
-const OWN_EVENT: Duration = Duration::from_secs(1);
 /// Pause between tries to reach the datastore.
 const RETRY: Duration = Duration::from_millis(500);
 /// Heartbeats without a sign of the client that close its socket.
@@ -96,6 +94,8 @@ pub(super) struct Session {
     /// answer, and waits for it.
     watching: Option<Vec<UserId>>,
     owed: Owed,
+    /// A timer looks for overdue answers: one for all of them, because each wake of an actor polls every timer it has.
+    reminded: bool,
     /// New messages since the client was last heard, the newest of each conversation.
     unacknowledged: HashMap<Tag, MessageId>,
     watched: HashSet<UserId>,
@@ -136,6 +136,7 @@ impl Session {
             working: false,
             watching: None,
             owed: Owed::default(),
+            reminded: false,
             unacknowledged: HashMap::new(),
             watched: HashSet::new(),
             beating: false,
@@ -315,19 +316,29 @@ impl Session {
             None => context.text(answer),
             Some(number) => match self.owed.worked(number, answer, event) {
                 Some(answer) => context.text(answer),
-                None if event => {
-                    context.run_later(OWN_EVENT, move |socket, context| {
-                        if let Some(answer) = socket.owed.settle(number) {
-                            context.text(answer);
-                        }
-                    });
-                }
-                None => {}
+                None => self.remind(context),
             },
         }
         if watching.is_some() {
             self.flow(context);
             self.drain(context);
+        }
+    }
+
+    /// Sends answers whose events take too long, when they do.
+    fn remind(&mut self, context: &mut Context) {
+        if self.reminded {
+            return;
+        }
+        if let Some(due) = self.owed.due() {
+            context.run_later(due.saturating_duration_since(Instant::now()), |socket, context| {
+                socket.reminded = false;
+                for answer in socket.owed.overdue(Instant::now()) {
+                    context.text(answer);
+                }
+                socket.remind(context);
+            });
+            self.reminded = true;
         }
     }
 
