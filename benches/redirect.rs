@@ -244,9 +244,9 @@ fn report(
         println!(
             "{name:<18}{:>9.0}{:>10}{:>10}{:>8}  {:.2}",
             row["requests_per_second"].as_f64().unwrap_or_default(),
-            row["p50_micros"],
-            row["p99_micros"],
-            row["errors"],
+            row["p50_micros"].to_string(),
+            row["p99_micros"].to_string(),
+            row["errors"].to_string(),
             row["ayrene_ratio"].as_f64().unwrap_or_default()
         );
         rows.push(row);
