@@ -129,7 +129,7 @@ impl Hub {
             let place = self.channels.entry(channel.clone());
             let place = place.or_insert_with(|| Channel { topic, listeners: HashMap::new() });
             place.listeners.insert(socket.to_owned(), outbound.clone());
-            // Also when others hear it: the channel may not be heard yet.
+            // Also when others listen: the channel may not be heard yet.
             subscriber.subscribe(channel)
         });
         async move {
@@ -199,8 +199,8 @@ impl Handler<News> for Hub {
             return;
         };
         let Some(Channel { topic, listeners }) = self.channels.get(&channel) else {
-            // Still on its way when it was given up, or giving it up did not work.
-            return self.unsubscribe(channel);
+            // Still on its way when it was given up.
+            return;
         };
         let push = match topic {
             Topic::Events => parse(&payload),
