@@ -49,6 +49,8 @@ struct Clock {
     socket: Cell<Option<Duration>>,
     /// Nothing will be written after what has been.
     last_word: Cell<bool>,
+    /// How long its client then has to end its side, if that is for us to say.
+    linger: Cell<Option<Duration>>,
     /// When the connection is over, whatever its client does.
     over: Cell<Option<Instant>>,
 }
@@ -100,8 +102,8 @@ impl Held {
 
     /// [`AnswerClock::end`], after which the client has a moment to end its side.
     pub fn end(&self) {
+        self.0.0.linger.set(Some(LINGER));
         self.0.end();
-        self.0.0.over.set(Some(Instant::now() + LINGER));
     }
 }
 
@@ -208,7 +210,11 @@ impl AsyncWrite for PatientStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        if self.asked.0.last_word.get() {
+        let Clock { last_word, linger, over, .. } = &*self.asked.0;
+        if last_word.get() {
+            if over.get().is_none() {
+                over.set(linger.get().map(|linger| Instant::now() + linger));
+            }
             return Pin::new(&mut self.stream).poll_shutdown(context);
         }
         Poll::Ready(Ok(()))

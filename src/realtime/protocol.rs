@@ -11,6 +11,7 @@ use crate::conversation::error::ConversationError;
 use crate::conversation::model::{ClientId, Content, MessageId, Tag};
 use crate::presence::model::OnlineStatus;
 use crate::users::model::UserId;
+use crate::values::object_id::LENGTH;
 
 /// The type of the frame that says who one is.
 const AUTH: &str = "auth";
@@ -340,10 +341,13 @@ pub(super) fn ok_from_event(id: u64, event: &str) -> Option<String> {
     Some(format!(r#"{{"id":{id},"type":"ok"{}"#, &event[data..]))
 }
 
-/// The id of a new message, from the frame that brings it: it stands at a fixed place.
-pub(super) fn new_message(event: &str) -> Option<MessageId> {
-    let id = event.strip_prefix(r#"{"type":"message.new","data":{"_id":""#)?;
-    MessageId::parse(id.get(..crate::values::object_id::LENGTH)?)
+/// The id and the sender's id of a new message, from the frame that brings it: they stand before anything that people
+/// have written.
+pub(super) fn new_message(event: &str) -> Option<(MessageId, UserId)> {
+    let data = event.strip_prefix(r#"{"type":"message.new","data":{"_id":""#)?;
+    let sender = data.split_once(r#""sender":{"_id":""#)?.1;
+    let id = |text: &str| text.get(..LENGTH).map(str::to_owned);
+    Some((MessageId::parse(&id(data)?)?, UserId::parse(&id(sender)?)?))
 }
 
 #[cfg(test)]
@@ -391,12 +395,14 @@ mod tests {
 
     #[test]
     fn an_event_becomes_the_answer_of_who_caused_it() {
-        let event =
-            format!(r#"{{"type":"message.new","data":{{"_id":"{ID}","content":",\"data\":"}},"seq":7}}"#);
-        assert_eq!(new_message(&event).unwrap().as_str(), ID);
+        let sender = ID.replace('c', "d");
+        let data = format!(r#"{{"_id":"{ID}","sender":{{"_id":"{sender}"}},"content":",\"data\":"}}"#);
+        let event = format!(r#"{{"type":"message.new","data":{data},"seq":7}}"#);
+        let (message, from) = new_message(&event).unwrap();
+        assert_eq!((message.as_str(), from.as_str()), (ID, sender.as_str()));
         assert_eq!(
             ok_from_event(3, &event).unwrap(),
-            format!(r#"{{"id":3,"type":"ok","data":{{"_id":"{ID}","content":",\"data\":"}},"seq":7}}"#)
+            format!(r#"{{"id":3,"type":"ok","data":{data},"seq":7}}"#)
         );
     }
 

@@ -43,6 +43,10 @@ use crate::users::model::UserId;
 
 /// Frames that may wait to be worked off before no more are read.
 const MAX_INBOX: usize = 64;
+/// How long frames that came before the end of a socket may take to be worked off.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Pushes that may wait for a gap to be closed; the log has the events beyond.
+const MAX_STASH: usize = 256;
 /// Pause between tries to reach the datastore.
 const RETRY: Duration = Duration::from_millis(500);
 /// Heartbeats without a sign of the client that close its socket.
@@ -63,6 +67,17 @@ enum Stage {
     Closed,
 }
 
+/// How a socket ends once all that it was sent is worked off.
+#[derive(Debug)]
+enum Ending {
+    /// The client has said so.
+    Asked(Option<CloseReason>),
+    /// The client sends no more.
+    Silent,
+    /// We have to.
+    Ours(Closing),
+}
+
 /// What came with the upgrade.
 #[derive(Debug)]
 pub(super) struct Credentials {
@@ -80,6 +95,7 @@ pub(super) struct Session {
     rules: SocketRules,
     credentials: Credentials,
     stage: Stage,
+    ending: Option<Ending>,
     /// Ends the greeting; an idle socket shall not keep it.
     greeting: Option<SpawnHandle>,
     caller: Option<Caller>,
@@ -88,6 +104,8 @@ pub(super) struct Session {
     position: u64,
     /// Pushes that wait for a gap to be closed.
     stash: VecDeque<Push>,
+    /// The log has more than was sent and than is stashed.
+    behind: bool,
     inbox: VecDeque<Frame>,
     working: bool,
     /// A `presence.watch` is being worked off, for these people anew. What is pushed meanwhile may be newer than its
@@ -126,12 +144,14 @@ impl Session {
             rules,
             credentials,
             stage: Stage::Greeting,
+            ending: None,
             greeting: None,
             caller: None,
             outbound: None,
             epoch: String::new(),
             position: 0,
             stash: VecDeque::new(),
+            behind: false,
             inbox: VecDeque::new(),
             working: false,
             watching: None,
@@ -163,6 +183,37 @@ impl Session {
         context.close(reason);
         context.stop();
         self.connection.end();
+    }
+
+    /// Ends the socket when the frames that came before are answered, in a moment at the latest.
+    fn end_after_work(&mut self, ending: Ending, context: &mut Context) {
+        if self.stage == Stage::Closed || self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(ending);
+        context.run_later(FAREWELL, Self::end_now);
+        self.end_if_done(context);
+    }
+
+    fn end_if_done(&mut self, context: &mut Context) {
+        let opening = self.stage == Stage::Opening;
+        if self.ending.is_some()
+            && !opening
+            && !self.working
+            && self.inbox.is_empty()
+            && self.owed.due().is_none()
+        {
+            self.end_now(context);
+        }
+    }
+
+    fn end_now(&mut self, context: &mut Context) {
+        match self.ending.take() {
+            Some(Ending::Asked(reason)) => self.end(reason, context),
+            Some(Ending::Silent) => context.stop(),
+            Some(Ending::Ours(closing)) => self.close(closing, context),
+            None => {}
+        }
     }
 
     /// Any frame of the client: it has what was sent before.
@@ -271,6 +322,7 @@ impl Session {
             }
         }
         self.inflow.set_open(self.inbox.len() < MAX_INBOX);
+        self.end_if_done(context);
     }
 
     fn begin(&mut self, id: u64, request: Request, context: &mut Context) {
@@ -336,6 +388,7 @@ impl Session {
                 for answer in socket.owed.overdue(Instant::now()) {
                     context.text(answer);
                 }
+                socket.end_if_done(context);
                 socket.remind(context);
             });
             self.reminded = true;
@@ -369,7 +422,8 @@ impl Session {
     /// Sends what waits.
     fn drain(&mut self, context: &mut Context) {
         let greeting = self.stage == Stage::Greeting;
-        if !greeting && !self.flows() {
+        let catching_up = self.stage == Stage::CatchingUp;
+        if !greeting && !catching_up && !self.flows() {
             return;
         }
         match self.outbound.as_ref().map(|outbound| outbound.take()) {
@@ -377,7 +431,16 @@ impl Session {
             Some(Ok(pushes)) if greeting && !pushes.iter().any(|push| matches!(push, Push::GoAway)) => {}
             Some(Ok(_)) if greeting => self.close(Closing::GoingAway, context),
             Some(Ok(pushes)) => {
+                let going = pushes.iter().any(|push| matches!(push, Push::GoAway));
                 self.stash.extend(pushes);
+                if going && catching_up {
+                    self.end_after_work(Ending::Ours(Closing::GoingAway), context);
+                }
+                if catching_up && self.stash.len() > MAX_STASH {
+                    // It is not the client that is too slow.
+                    self.stash.retain(|push| !matches!(push, Push::Event { .. } | Push::Ephemeral(_)));
+                    self.behind = true;
+                }
                 self.flow(context);
             }
             Some(Err(TooSlow)) => self.close(Closing::TooSlow, context),
@@ -405,8 +468,12 @@ impl Session {
                     self.check_session(|_, _| {}, context);
                     self.catch_up(context);
                 }
-                Push::GoAway => self.close(Closing::GoingAway, context),
+                Push::GoAway => self.end_after_work(Ending::Ours(Closing::GoingAway), context),
             }
+        }
+        if self.behind && self.flows() {
+            self.behind = false;
+            self.catch_up(context);
         }
     }
 
@@ -416,9 +483,11 @@ impl Session {
         let own = Origin::parse(origin).filter(|origin| origin.socket == self.id);
         let id = own.and_then(|own| self.owed.event(own.frame));
         if let Some(answer) = id.and_then(|id| protocol::ok_from_event(id, &frame)) {
-            return context.text(answer);
+            context.text(answer);
+            return self.end_if_done(context);
         }
-        if let Some(message) = protocol::new_message(&frame)
+        if let Some((message, sender)) = protocol::new_message(&frame)
+            && self.caller.as_ref().is_some_and(|caller| caller.user_id != sender)
             && let Some(tag) = Tag::of(message.as_str())
         {
             self.unacknowledged.insert(tag, message);
@@ -651,7 +720,7 @@ impl Handler<Wake> for Session {
 
 impl StreamHandler<Result<ws::Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<ws::Message, ProtocolError>, context: &mut Self::Context) {
-        if self.stage == Stage::Closed {
+        if self.stage == Stage::Closed || self.ending.is_some() {
             return;
         }
         let message = match message {
@@ -660,10 +729,10 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for Session {
             // `Io` is what the codec says of text that is no UTF-8: how the connection fails does not come through.
             Err(_) => return self.close(Closing::BadFrame, context),
         };
-        if let ws::Message::Close(reason) = message {
-            return self.end(reason, context);
-        }
         self.hear(context);
+        if let ws::Message::Close(reason) = message {
+            return self.end_after_work(Ending::Asked(reason), context);
+        }
         if !self.budget.spend() {
             return self.close(Closing::RateLimit, context);
         }
@@ -681,6 +750,6 @@ impl StreamHandler<Result<ws::Message, ProtocolError>> for Session {
         if self.inflow.met_too_large() {
             self.close(Closing::FrameTooLarge, context);
         }
-        context.stop();
+        self.end_after_work(Ending::Silent, context);
     }
 }

@@ -151,3 +151,31 @@ async fn reading_delivers_as_well() {
     assert_eq!(page["messages"][0]["status"], "read");
     assert!(page["messages"][0]["deliveredAt"].is_string());
 }
+
+#[tokio::test]
+async fn ones_own_message_from_elsewhere_says_nothing_of_what_one_received() {
+    let server = TestServer::start();
+    let (ada, bob) = two(&server).await;
+    bob.send(&ada, "While you were out").await;
+    let (mut hers, _) = ada.connect().await;
+    let (mut his, _) = bob.connect().await;
+    ada.send(&bob, "From another device").await;
+    hers.push("message.new").await;
+    his.push("message.new").await;
+    hers.granted("presence.set", json!({ "status": "busy" })).await;
+    assert!(his.is_quiet(QUIET).await, "nothing was delivered to her");
+    let page = bob.page(&ada.id, "").await;
+    assert_eq!(page["messages"][0]["status"], "sent", "{page}");
+}
+
+#[tokio::test]
+async fn a_close_is_a_sign_like_any_other() {
+    let server = TestServer::start();
+    let (ada, bob) = two(&server).await;
+    let (mut hers, _) = ada.connect().await;
+    let (mut his, _) = bob.connect().await;
+    let sent = hers.granted("message.send", json!({ "receiverId": bob.id, "content": "Hello" })).await;
+    his.push("message.new").await;
+    his.close().await;
+    is_delivered(&mut hers, &sent["_id"]).await;
+}

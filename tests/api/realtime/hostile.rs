@@ -99,6 +99,54 @@ async fn a_client_that_ends_only_its_own_side_is_let_go() {
 }
 
 #[tokio::test]
+async fn what_a_client_sent_before_it_left_is_done_and_answered() {
+    let server = TestServer::start();
+    let (ada, bob) = (Person::new(&server, "ada").await, Person::new(&server, "bob").await);
+    for (round, half_closed) in [false, true].into_iter().enumerate() {
+        let (address, token, receiver) = (server.address, ada.client.token().to_owned(), bob.id.clone());
+        let answers = tokio::task::spawn_blocking(move || {
+            let mut socket = RawSocket::connect(address, &token);
+            assert_eq!(socket.next_text()["type"], "hello");
+            let mut burst = Vec::new();
+            for id in 0..40 {
+                let data = json!({ "receiverId": receiver, "content": format!("{round} {id}") });
+                let frame = json!({ "id": id, "type": "message.send", "data": data }).to_string();
+                burst.extend(RawSocket::frame(0x81, frame.len(), frame.as_bytes()));
+            }
+            if !half_closed {
+                burst.extend(RawSocket::frame(0x88, 2, &1000u16.to_be_bytes()));
+            }
+            assert!(socket.try_send(&burst));
+            if half_closed {
+                socket.stream.shutdown(Shutdown::Write).unwrap();
+            }
+            let mut answers = 0;
+            while let Ok((kind, content)) = socket.next() {
+                if kind == opcode::CLOSE {
+                    assert_eq!(content, 1000u16.to_be_bytes());
+                    break;
+                }
+                let answer: serde_json::Value = serde_json::from_slice(&content).unwrap();
+                assert_eq!((&answer["id"], &answer["type"]), (&json!(answers), &json!("ok")), "{answer}");
+                answers += 1;
+            }
+            assert!(socket.ends() < Duration::from_secs(2));
+            answers
+        });
+        if !half_closed {
+            assert_eq!(answers.await.unwrap(), 40);
+        } else {
+            answers.await.unwrap();
+        }
+        assert_eq!(
+            bob.all_messages(&ada.id, 100).await.len(),
+            40 * (round + 1),
+            "half-closed: {half_closed}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_close_code_arrives_also_at_a_client_that_keeps_sending() {
     let server = TestServer::start();
     let ada = Person::new(&server, "ada").await;
