@@ -3,7 +3,8 @@
 -- KEYS[1]  HASH  the account
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- ARGV[1]  session id
--- Returns 0: no such account · 1: no such session · 2: it lives · 3: it lives, and its use was noted
+-- Returns 0: no such account · 1: no such session · 2: it lives ·
+--   more: it lives, and its use was noted at so many microseconds since 1970
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end
@@ -21,6 +22,6 @@ end
 if now - session.seen > 60000 then
   session.seen = now
   redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(session))
-  return 3
+  return time[1] * 1000000 + time[2]
 end
 return 2

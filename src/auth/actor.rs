@@ -254,7 +254,7 @@ impl Manager {
         let presented = self.tokens.read_refresh(&message.token)?;
         match self.store.rotate_session(&presented, &nanoid::nanoid!()).await? {
             Rotation::Current(token) => {
-                self.touch(&token.user_id);
+                self.touch(&token.user_id, token.issued_ms * 1000);
                 self.signed_in(token)
             }
             Rotation::NoAccount => Err(AuthError::AccountGone),
@@ -277,9 +277,9 @@ impl Manager {
         match self.store.check_session(&message.user_id, &message.session_id).await? {
             Liveness::NoAccount => Err(AuthError::AccountGone),
             Liveness::NoSession => Err(AuthError::InvalidToken),
-            Liveness::Alive { noted } => {
-                if noted {
-                    self.touch(&message.user_id);
+            Liveness::Alive { noted_us } => {
+                if let Some(at_us) = noted_us {
+                    self.touch(&message.user_id, at_us);
                 }
                 Ok(())
             }
@@ -311,10 +311,10 @@ impl Manager {
     }
 
     /// Nobody waits for it.
-    fn touch(&self, user_id: &UserId) {
+    fn touch(&self, user_id: &UserId, at_us: i64) {
         let (touch, user_id) = (self.asks.touch.clone(), user_id.clone());
         actix::spawn(async move {
-            if let Err(error) = touch.ask(Touch { user_id }).await {
+            if let Err(error) = touch.ask(Touch { user_id, at_us }).await {
                 tracing::debug!(%error, "presence has not heard of a use");
             }
         });

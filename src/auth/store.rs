@@ -65,9 +65,9 @@ pub(super) enum Opened {
 pub(super) enum Liveness {
     NoAccount,
     NoSession,
-    /// `noted` once a minute.
+    /// Once a minute its use is noted, at so many µs by the datastore's clock.
     Alive {
-        noted: bool,
+        noted_us: Option<i64>,
     },
 }
 
@@ -240,11 +240,12 @@ impl AuthStore {
         session: &SessionId,
     ) -> Result<Liveness, RedisFailure> {
         let call = CHECK_SESSION.keys([&self.account_key(id), &self.sessions_key(id)]).arg(session.as_str());
-        let code: u8 = call.run(&self.redis).await?;
+        let code: i64 = call.run(&self.redis).await?;
         Ok(match code {
             0 => Liveness::NoAccount,
             1 => Liveness::NoSession,
-            code => Liveness::Alive { noted: code == 3 },
+            2 => Liveness::Alive { noted_us: None },
+            at_us => Liveness::Alive { noted_us: Some(at_us) },
         })
     }
 

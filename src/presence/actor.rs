@@ -112,8 +112,12 @@ impl Keeper {
     }
 
     async fn touch(&self, message: Touch) -> Result<(), PresenceError> {
-        self.store.touch(&message.user_id, self.http_ttl_ms).await?;
-        Ok(())
+        let Touch { user_id, at_us } = message;
+        if self.store.touch(&user_id, self.http_ttl_ms).await? {
+            return Ok(());
+        }
+        // As with a login; if all sessions have ended meanwhile, it is late.
+        self.signed_in(SignedIn { user_id, at_us }).await
     }
 
     async fn fetch_presence(

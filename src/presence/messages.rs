@@ -70,12 +70,14 @@ pub struct SignedOut {
     pub at_us: i64,
 }
 
-/// A user has done something over HTTP: whoever is here by that stays.
+/// A user has done something over HTTP, in a session that lived then: who is here by that stays, who was not comes.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), PresenceError>")]
 pub struct Touch {
     /// Who.
     pub user_id: UserId,
+    /// When, in microseconds by the datastore's clock.
+    pub at_us: i64,
 }
 
 /// Look up how present people are, all in one round trip.

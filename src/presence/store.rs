@@ -108,10 +108,11 @@ impl PresenceStore {
         Ok(())
     }
 
-    /// False when the user is not here, or is by sockets.
+    /// False when the user is not here.
     pub(super) async fn touch(&self, id: &UserId, http_ttl_ms: u64) -> Result<bool, RedisFailure> {
         let [presence, sockets] = self.keys(id);
-        TOUCH.keys([&presence, &sockets]).arg(http_ttl_ms).run(&self.redis).await
+        let code: u8 = TOUCH.keys([&presence, &sockets]).arg(http_ttl_ms).run(&self.redis).await?;
+        Ok(code != 0)
     }
 
     /// Until when the user is here; 0 when the user has gone.

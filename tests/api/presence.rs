@@ -122,7 +122,7 @@ async fn who_says_nothing_more_over_http_is_offline_by_and_by() {
 }
 
 #[tokio::test]
-async fn use_over_http_prolongs_presence_and_does_not_begin_it() {
+async fn use_over_http_begins_presence_and_prolongs_it() {
     let server = TestServer::start();
     let ada = server.person("ada").await;
     let mut redis = redis_server::connection();
@@ -138,10 +138,19 @@ async fn use_over_http_prolongs_presence_and_does_not_begin_it() {
         assert_eq!(client.get("/api/auth/me").send().await.status, 200);
     };
     let presence = server.key(&format!("{{user:{}}}:presence", ada.id));
-    use_it(&ada.client).await;
     assert_eq!(ada.client.get("/api/auth/me").send().await.json["user"]["onlineStatus"], "offline");
+    let bob = server.person("bob").await;
+    let (mut watcher, _) = Socket::connect(server.address, bob.client.token()).await;
+    watcher.ask("presence.watch", json!({ "userIds": [ada.id] })).await;
     let phone = ada.log_in().await;
+    assert_eq!(watcher.push("presence").await["data"]["status"], "online");
     let mut redis = redis_server::connection();
+    for client in [&ada.client, &phone] {
+        redis::cmd("HSET").arg(&presence).arg("until").arg(1000).exec(&mut redis).unwrap();
+        use_it(client).await;
+        assert_eq!(watcher.push("presence").await["data"]["status"], "online", "back after a while");
+        assert_eq!(status(&bob, &ada).await, "online");
+    }
     let soon = millis(&server, &ada, "until") - 890_000;
     redis::cmd("HSET").arg(&presence).arg("until").arg(soon).exec(&mut redis).unwrap();
     use_it(&phone).await;
