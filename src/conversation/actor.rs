@@ -132,7 +132,7 @@ impl Keeper {
         for _ in 0..TRIES {
             let (tag, side) = self.part(&conversation, &from)?;
             let lease = self.outbox.lease(tag.as_str()).await?;
-            let append = self.store.append(&tag, side, &content, client_id.as_ref(), lease, &origin);
+            let append = self.store.append(&conversation, side, &content, client_id.as_ref(), lease, &origin);
             let (appended, people) =
                 try_join(async { Ok(append.await?) }, self.people_of(&conversation)).await?;
             match appended {

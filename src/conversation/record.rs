@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Attachment, Content, Message, MessageType, Place, Side, Status};
+use super::model::{Attachment, Content, Conversation, Message, MessageType, Place, Side, Status};
 use crate::redis::RedisFailure;
 
 /// The body: `k` type · `c` text · of a file `f` object, `n` name, `s` bytes, `m` media type, `w` and `h` pixels.
@@ -44,19 +44,19 @@ pub(super) struct Steps {
 type Entries = Vec<(String, Vec<String>)>;
 
 impl Steps {
-    /// What one says to oneself is read at once.
-    pub(super) fn of_oneself() -> Self {
-        Self { oneself: true, ..Self::default() }
+    /// Nobody has received what has just been said; but what one says to oneself is read at once.
+    pub(super) fn new(conversation: &Conversation) -> Self {
+        Self { oneself: conversation.is_with_oneself(), ..Self::default() }
     }
 
-    pub(super) fn parse(received: [Entries; 2], read: [Entries; 2]) -> Self {
+    pub(super) fn parse(conversation: &Conversation, received: [Entries; 2], read: [Entries; 2]) -> Self {
         let steps = |entries: Entries| {
             let parsed = entries.iter().filter_map(|(id, fields)| {
                 Some((id.split('-').next()?.parse().ok()?, fields.get(1)?.parse().ok()?))
             });
             parsed.collect()
         };
-        Self { received: received.map(steps), read: read.map(steps), oneself: false }
+        Self { received: received.map(steps), read: read.map(steps), ..Self::new(conversation) }
     }
 
     fn status(&self, seq: u64, from: Side, created_ms: i64) -> Status {

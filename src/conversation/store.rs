@@ -172,14 +172,14 @@ impl ConversationStore {
 
     pub(super) async fn append(
         &self,
-        tag: &Tag,
+        conversation: &Conversation,
         side: Side,
         content: &Content,
         client_id: Option<&ClientId>,
         lease_ms: u64,
         origin: &str,
     ) -> Result<Appended, RedisFailure> {
-        let space = self.space();
+        let (space, tag) = (self.space(), &conversation.tag());
         let reply: Vec<Value> = APPEND
             .keys([
                 &keys::conversation(space, tag),
@@ -211,7 +211,7 @@ impl ConversationStore {
             7 => Appended::Unreserved,
             _ => {
                 let (seq, text): (u64, String) = (reply.next()?, reply.next()?);
-                let message = record::message(seq, &text, &Steps::default())?;
+                let message = record::message(seq, &text, &Steps::new(conversation))?;
                 Appended::Done { message: Box::new(message), left: reply.left()? }
             }
         })
@@ -395,11 +395,7 @@ impl ConversationStore {
             Entries,
             Entries,
         ) = self.bulk.pipeline("HMGET messages", &pipeline).await?;
-        let steps = if conversation.is_with_oneself() {
-            Steps::of_oneself()
-        } else {
-            Steps::parse([a_received, b_received], [a_read, b_read])
-        };
+        let steps = Steps::parse(conversation, [a_received, b_received], [a_read, b_read]);
         let found = seqs.into_iter().zip(texts).filter_map(|(seq, text)| Some((seq, text?)));
         found.map(|(seq, text)| record::message(seq, &text, &steps)).collect()
     }
@@ -601,11 +597,7 @@ impl Head {
             Entries,
             Entries,
         ) = APPEND.read(Value::Array(reply.to_vec()))?;
-        let steps = if self.conversation.is_with_oneself() {
-            Steps::of_oneself()
-        } else {
-            Steps::parse([a_received, b_received], [a_read, b_read])
-        };
+        let steps = Steps::parse(&self.conversation, [a_received, b_received], [a_read, b_read]);
         Ok(Overview {
             last: text.map(|text| record::message(self.last, &text, &steps)).transpose()?,
             conversation: self.conversation,

@@ -35,8 +35,8 @@ const LEASE_REUSE: Duration = Duration::from_secs(10);
 pub const LEASE_LIMIT_MS: u64 = 12_000;
 /// ... and forgotten no sooner than at this one.
 const RELEASE_AGE_MS: u64 = 15_000;
-/// Sources registered longer ago are looked at by sweeps: their intents should have been carried at once.
-const DUE_AGE_MS: u64 = 2_000;
+/// How long a sweep goes on to the next source.
+const SWEEP_TIME: Duration = Duration::from_secs(5);
 /// Sources that a sweep looks at at once.
 const SWEEP_COUNT: usize = 1_000;
 /// Waited for by who wants all of a source's intents carried, whatever their ids.
@@ -99,6 +99,8 @@ pub struct Outbox {
     leases: RefCell<Cache<String, (Instant, u64)>>,
     /// Sources whose intents are being carried, with who waits for which id.
     flights: RefCell<HashMap<String, Vec<Waiter>>>,
+    /// The oldest intent of each source in which the last sweep found any.
+    seen: RefCell<HashMap<String, u64>>,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -114,6 +116,7 @@ impl Outbox {
             store: OutboxStore::new(redis, kind),
             leases: RefCell::new(Cache::new(LEASES)),
             flights: RefCell::default(),
+            seen: RefCell::default(),
         }
     }
 
@@ -203,19 +206,30 @@ impl Outbox {
         }
     }
 
-    /// Carries what others, or we, have left, and takes quiet sources off the register.
+    /// Carries what others, or we, have left, and takes quiet sources off the register. What waits may just have been
+    /// left; what still waits at the next sweep should have been carried long ago.
     pub async fn sweep<C: Carrier>(self: &Rc<Self>, carrier: &Rc<C>) -> Result<(), C::Error> {
+        let started = Instant::now();
+        let seen = self.seen.take();
         let mut from_ms = 0;
         loop {
-            let due = self.store.due(DUE_AGE_MS, from_ms, SWEEP_COUNT).await?;
+            let due = self.store.due(0, from_ms, SWEEP_COUNT).await?;
             let keys: Vec<Key> = due.iter().map(|due| carrier.intents(&due.source)).collect();
             let pending = self.store.pending_of(&keys, BATCH).await?;
             for (due, pending) in due.iter().zip(pending) {
-                if !pending.is_empty() {
-                    tracing::info!(source = due.source, intents = pending.len(), "carrying what was left");
-                    self.relay(carrier, &due.source, pending, EVERYTHING).await;
-                } else if due.age_ms > RELEASE_AGE_MS {
-                    self.store.release(&due.source, due.registered_ms).await?;
+                let source = &due.source;
+                let Some(oldest) = pending.first().map(|intent| intent.id) else {
+                    if due.age_ms > RELEASE_AGE_MS {
+                        self.store.release(source, due.registered_ms).await?;
+                    }
+                    continue;
+                };
+                self.seen.borrow_mut().insert(source.clone(), oldest);
+                let is_left =
+                    seen.get(source) == Some(&oldest) && !self.flights.borrow().contains_key(source);
+                if is_left && started.elapsed() < SWEEP_TIME {
+                    tracing::info!(source, intents = pending.len(), "carrying what was left");
+                    self.relay(carrier, source, pending, EVERYTHING).await;
                 }
             }
             // The next ones begin with those of the same millisecond: none is passed over.

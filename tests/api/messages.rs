@@ -156,6 +156,7 @@ async fn one_talks_to_oneself() {
     let (_server, ada, bob) = pair().await;
     let note = ada.send(&ada, "buy milk").await;
     assert_eq!((&note["sender"], &note["receiver"]), (&ada.author(), &ada.author()));
+    assert_eq!((&note["status"], &note["readAt"]), (&json!("read"), &note["createdAt"]));
     let page = ada.page(&ada.id, "").await;
     let [message] = page["messages"].as_array().unwrap().as_slice() else { panic!("{page}") };
     assert_eq!((id(message), &message["status"]), (id(&note), &json!("read")));
