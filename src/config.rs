@@ -111,7 +111,7 @@ pub struct ServerConfig {
     /// Proxies whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// Browser origins allowed to use the refresh cookie.
+    /// Browser origins allowed to use the refresh cookie and to open a socket.
     #[serde(deserialize_with = "list")]
     pub allowed_origins: Vec<String>,
     /// Networks that may read `/metrics`.

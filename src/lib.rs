@@ -7,8 +7,8 @@
 //! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`],
 //!   [`storage`] and [`media`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`presence`] (who is
-//!   here), [`realtime`] (what their devices hear of), [`posts`] (posts, likes, comments), [`shortener`] (links and
-//!   clicks).
+//!   here), [`conversation`] (what they write to each other), [`realtime`] (what their devices hear of), [`posts`]
+//!   (posts, likes, comments), [`shortener`] (links and clicks).
 //! - [`openapi`] describes all routes.
 //!
 //! A domain folder has the same files everywhere: `mod.rs` says what it owns, `model.rs` parses, `messages.rs`

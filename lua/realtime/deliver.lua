@@ -3,19 +3,22 @@
 -- KEYS[1]  HASH    position: epoch, seq of the newest event
 -- KEYS[2]  STREAM  the log: id is the seq, `f` the frame, `o` the socket that caused it
 -- KEYS[3]  HASH    source -> highest intent applied
+-- KEYS[4]  HASH    the same of sources that told something earlier
 -- ARGV[1]  source of the events
 -- ARGV[2]  channel of the user
 -- ARGV[3]  newest events to keep
--- ARGV[4..]  intent, origin, event without its seq; intent, origin, event; ...
+-- ARGV[4]  sources in a hash; a full one becomes the earlier one, whose sources are forgotten
+-- ARGV[5..]  intent, origin, event without its seq; intent, origin, event; ...
 -- Returns -1: no socket has asked for a log, so there is none · n: events applied
 local seq = redis.call('HGET', KEYS[1], 'seq')
 if not seq then
   return -1
 end
-local applied = tonumber(redis.call('HGET', KEYS[3], ARGV[1]) or '0')
+local applied = redis.call('HGET', KEYS[3], ARGV[1]) or redis.call('HGET', KEYS[4], ARGV[1])
+applied = tonumber(applied or '0')
 local before = tonumber(seq)
 local now = before
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   local intent = tonumber(ARGV[i])
   if intent > applied then
     applied = intent
@@ -27,13 +30,16 @@ for i = 4, #ARGV, 3 do
 end
 if now > before then
   redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', now))
-  redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', applied))
-  -- A log that has just begun goes with its position.
-  if redis.call('PTTL', KEYS[2]) < 0 then
+  local new = redis.call('HSET', KEYS[3], ARGV[1], string.format('%.0f', applied))
+  -- What has just begun goes with its position.
+  if new == 1 or redis.call('PTTL', KEYS[2]) < 0 then
     local ttl = redis.call('PTTL', KEYS[1])
     if ttl > 0 then
       redis.call('PEXPIRE', KEYS[2], ttl)
       redis.call('PEXPIRE', KEYS[3], ttl)
+    end
+    if redis.call('HLEN', KEYS[3]) > tonumber(ARGV[4]) then
+      redis.call('RENAME', KEYS[3], KEYS[4])
     end
   end
 end

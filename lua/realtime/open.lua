@@ -3,6 +3,7 @@
 -- KEYS[1]  HASH    position: epoch, seq of the newest event
 -- KEYS[2]  STREAM  the log: id is the seq, `f` the frame, `o` the socket that caused it
 -- KEYS[3]  HASH    source -> highest intent applied
+-- KEYS[4]  HASH    the same of sources that told something earlier
 -- ARGV[1]  epoch for a new log
 -- ARGV[2]  ms that the log lives
 -- ARGV[3]  epoch that the device knows; empty: it knows none. ARGV[4] seq that it knows
@@ -12,10 +13,10 @@ local position = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
 if not position[1] then
   position = {ARGV[1], '0'}
   -- What an older log left would stand in the way of the first events.
-  redis.call('DEL', KEYS[2], KEYS[3])
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', '0')
 end
-for i = 1, 3 do
+for i = 1, 4 do
   redis.call('PEXPIRE', KEYS[i], ARGV[2])
 end
 local seq, known = tonumber(position[2]), tonumber(ARGV[4])

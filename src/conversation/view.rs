@@ -15,7 +15,7 @@ use crate::values::time::iso_time;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView<P> {
-    // First, because the socket reads it from there: see `realtime/session.rs`.
+    // First, because the socket reads it from there: see `realtime/protocol.rs`.
     /// Its id.
     #[serde(rename = "_id")]
     pub id: String,

@@ -3,12 +3,16 @@
 //! Invariant: what is not [`Class::File`] holds no script that a browser would run, and may be shown where it stands.
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 
 use image::metadata::Orientation;
-use image::{ImageDecoder, ImageFormat, ImageReader};
+use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
 /// Bytes from a file's start that are enough to tell what it is. Pictures carry metadata before their size.
 pub const HEAD_BYTES: usize = 256 * 1024;
+
+/// Bytes that a decoder may take to read an image's head.
+const MAX_HEAD_ALLOC: u64 = 4 << 20;
 
 const UNKNOWN: Kind = Kind { mime: "application/octet-stream", class: Class::File, dimensions: None };
 
@@ -81,10 +85,10 @@ fn dimensions(format: ImageFormat, head: &[u8]) -> Option<(u32, u32)> {
     if format == ImageFormat::WebP {
         return webp_dimensions(head);
     }
-    let mut decoder = ImageReader::with_format(Cursor::new(head), format).into_decoder().ok()?;
-    let (width, height) = decoder.dimensions();
+    // A decoder that fails on hostile bytes, however badly, has found no image.
+    let (width, height, orientation) = catch_unwind(|| read_head(format, head)).ok().flatten()?;
     let turned = matches!(
-        decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        orientation,
         Orientation::Rotate90
             | Orientation::Rotate270
             | Orientation::Rotate90FlipH
@@ -92,6 +96,16 @@ fn dimensions(format: ImageFormat, head: &[u8]) -> Option<(u32, u32)> {
     );
     let shown = if turned { (height, width) } else { (width, height) };
     (width > 0 && height > 0).then_some(shown)
+}
+
+fn read_head(format: ImageFormat, head: &[u8]) -> Option<(u32, u32, Orientation)> {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_HEAD_ALLOC);
+    let mut reader = ImageReader::with_format(Cursor::new(head), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().ok()?;
+    let (width, height) = decoder.dimensions();
+    Some((width, height, decoder.orientation().unwrap_or(Orientation::NoTransforms)))
 }
 
 /// The size in the first chunk (RFC 9649, 2.5 to 2.7). The decoder wants the whole file for that.

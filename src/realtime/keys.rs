@@ -4,7 +4,8 @@
 //! |---|---|---|---|
 //! | `{user:<id>}:position` | HASH | `epoch` and `seq` of the log | `realtime.log_ttl_hours` after the last socket |
 //! | `{user:<id>}:log` | STREAM | events by seq, newest `realtime.log_events` | the same |
-//! | `{user:<id>}:carried` | HASH | source → highest intent applied | the same |
+//! | `{user:<id>}:carried` | HASH | source → highest intent applied, of at most 4,096 sources | the same |
+//! | `{user:<id>}:carried_before` | HASH | the same of the 4,096 before | the same |
 //!
 //! Channels: `user:<id>` carries a user's events, pushes and ended sessions, `presence:<id>` what presence tells of a user.
 //!
@@ -13,16 +14,9 @@
 use crate::redis::{Key, Keyspace};
 use crate::users::model::UserId;
 
-pub(super) fn position(space: &Keyspace, id: &UserId) -> Key {
-    space.part("user", id.as_str(), "position")
-}
-
-pub(super) fn log(space: &Keyspace, id: &UserId) -> Key {
-    space.part("user", id.as_str(), "log")
-}
-
-pub(super) fn carried(space: &Keyspace, id: &UserId) -> Key {
-    space.part("user", id.as_str(), "carried")
+/// The position, the log, what was carried into it and what was before.
+pub(super) fn all(space: &Keyspace, id: &UserId) -> [Key; 4] {
+    ["position", "log", "carried", "carried_before"].map(|part| space.part("user", id.as_str(), part))
 }
 
 pub(super) fn events_channel(space: &Keyspace, id: &UserId) -> String {

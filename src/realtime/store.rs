@@ -10,11 +10,14 @@ use crate::redis::{Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::UserId;
 
-static DELIVER: Script = script!("realtime/deliver", 3);
-static OPEN: Script = script!("realtime/open", 3);
+static DELIVER: Script = script!("realtime/deliver", 4);
+static OPEN: Script = script!("realtime/open", 4);
 
 const HOUR_MS: u64 = 3_600_000;
 const EPOCH_CHARS: usize = 12;
+/// Sources whose last intent a user's log remembers, and as many before them. An intent is carried within seconds; until it
+/// might be carried again, far fewer others tell a user anything.
+const MAX_SOURCES: u32 = 4_096;
 
 #[derive(Debug, Clone)]
 pub(super) struct LogStore {
@@ -41,13 +44,13 @@ impl LogStore {
         events: &[&Event],
     ) -> Result<(), RedisFailure> {
         let space = self.redis.keyspace();
-        let (position, log, carried) =
-            (keys::position(space, to), keys::log(space, to), keys::carried(space, to));
+        let [position, log, carried, before] = keys::all(space, to);
         let mut call = DELIVER
-            .keys([&position, &log, &carried])
+            .keys([&position, &log, &carried, &before])
             .arg(source)
             .arg(keys::events_channel(space, to))
-            .arg(self.log_events);
+            .arg(self.log_events)
+            .arg(MAX_SOURCES);
         for event in events {
             let origin = event.origin.as_ref().map(Origin::to_text).unwrap_or_default();
             call = call.arg(event.intent).arg(origin).arg(&event.body);
@@ -62,10 +65,9 @@ impl LogStore {
         resume: Option<&Resume>,
     ) -> Result<LogOpened, RedisFailure> {
         let space = self.redis.keyspace();
-        let (position, log, carried) =
-            (keys::position(space, user), keys::log(space, user), keys::carried(space, user));
+        let [position, log, carried, before] = keys::all(space, user);
         let reply: Vec<Value> = OPEN
-            .keys([&position, &log, &carried])
+            .keys([&position, &log, &carried, &before])
             .arg(nanoid::nanoid!(EPOCH_CHARS))
             .arg(self.log_ttl_ms)
             .arg(resume.map_or("", |resume| &resume.epoch))

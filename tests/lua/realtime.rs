@@ -5,6 +5,8 @@ use redis::Value;
 use crate::Bench;
 use crate::support::redis_server::connection;
 
+const KEYS: [&str; 4] = ["position", "log", "carried", "before"];
+
 /// A user's log.
 struct Log {
     bench: Bench,
@@ -33,19 +35,20 @@ impl Log {
     }
 
     fn deliver_events(&mut self, source: &str, events: &[(u64, String, String)], keep: u64) -> i64 {
-        let mut arguments = vec![source.to_owned(), self.bench.key("channel"), keep.to_string()];
+        let mut arguments =
+            vec![source.to_owned(), self.bench.key("channel"), keep.to_string(), "3".to_owned()];
         for (intent, origin, body) in events {
             arguments.extend([intent.to_string(), origin.clone(), body.clone()]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.bench.run("realtime/deliver", &["position", "log", "carried"], &arguments)
+        self.bench.run("realtime/deliver", &KEYS, &arguments)
     }
 
     /// A device opens the log; returns epoch, seq, whether it resumes, and the frames that it missed.
     fn open(&mut self, epoch: &str, seq: &str, limits: [u64; 2]) -> (String, u64, bool, Vec<String>) {
         let [events, bytes] = limits.map(|limit| limit.to_string());
         let arguments = ["new", "60000", epoch, seq, &events, &bytes];
-        let reply: Vec<Value> = self.bench.run("realtime/open", &["position", "log", "carried"], &arguments);
+        let reply: Vec<Value> = self.bench.run("realtime/open", &KEYS, &arguments);
         let (epoch, seq, resumed): (String, u64, bool) =
             redis::from_redis_value(Value::Array(reply[..3].to_vec())).unwrap();
         let missed: Vec<String> = redis::from_redis_value(Value::Array(reply[3..].to_vec())).unwrap();
@@ -240,4 +243,26 @@ fn a_new_log_begins_even_where_an_old_one_was_left() {
     assert_eq!(log.open("e", "3", [10, 1000]), ("new".to_owned(), 0, false, vec![]));
     assert_eq!(log.deliver("s", &[4]), 1, "its first event has the first number");
     assert_eq!(log.entries(), [("1-1".to_owned(), frame("s", 4, 1), String::new())]);
+}
+
+#[test]
+fn sources_are_forgotten_only_after_many_others() {
+    let mut log = Log::at(0);
+    log.bench.command::<i64>("PEXPIRE", "position", &["60000"]);
+    for source in ["a", "b", "c", "d", "e", "f"] {
+        assert_eq!(log.deliver(source, &[1]), 1);
+    }
+    for source in ["a", "b", "c", "d", "e", "f"] {
+        assert_eq!(log.deliver(source, &[1]), 0, "{source} is remembered");
+    }
+    for key in ["carried", "before"] {
+        assert!(log.bench.command::<i64>("HLEN", key, &[]) <= 4, "{key}");
+        assert!(log.bench.command::<i64>("PTTL", key, &[]) > 0, "{key} goes with the log");
+    }
+    for number in 0..100 {
+        assert_eq!(log.deliver(&number.to_string(), &[1]), 1);
+    }
+    let sizes = ["carried", "before"].map(|key| log.bench.command::<i64>("HLEN", key, &[]));
+    assert!(sizes.iter().sum::<i64>() <= 8, "{sizes:?}");
+    assert_eq!(log.deliver("a", &[2]), 1, "what is new is new all the same");
 }
