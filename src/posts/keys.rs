@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `{post:<id>}` | HASH | the post | the post's |
 //! | `{post:<id>}:likes` | ZSET | user id → stamp, one per user | the post's |
+//! | `{post:<id>}:unliked` | ZSET | user id → stamp of a like taken back, newest 1,000 | an hour |
 //! | `{post:<id>}:comments` | STREAM | comments, at most `posts.max_comments_per_post` | the post's |
 //! | `{post:<id>}:intents` | ZSET | what the author is to hear of, at most `posts.max_waiting_events` | until carried, or the post's |
 //! | `{posts:feed}` | ZSET | post id → its µs, newest `posts.feed_length` | for ever |
@@ -29,6 +30,10 @@ pub(super) fn likes(space: &Keyspace, id: &PostId) -> Key {
 
 pub(super) fn comments(space: &Keyspace, id: &PostId) -> Key {
     space.part("post", id.as_str(), "comments")
+}
+
+pub(super) fn unliked(space: &Keyspace, id: &PostId) -> Key {
+    space.part("post", id.as_str(), "unliked")
 }
 
 /// `source` is the text of a post's id.

@@ -16,8 +16,8 @@ static ANNOUNCE: Script = script!("posts/announce", 1);
 static INDEX: Script = script!("posts/index", 1);
 static READ: Script = script!("posts/read", 3);
 static UPDATE: Script = script!("posts/update", 1);
-static DELETE: Script = script!("posts/delete", 4);
-static LIKE: Script = script!("posts/like", 3);
+static DELETE: Script = script!("posts/delete", 5);
+static LIKE: Script = script!("posts/like", 4);
 static COMMENT: Script = script!("posts/comment", 3);
 static UNCOMMENT: Script = script!("posts/uncomment", 2);
 static LIKES: Script = script!("posts/likes", 2);
@@ -25,6 +25,9 @@ static COMMENTS: Script = script!("posts/comments", 2);
 
 /// Intents that a script returns to be carried at once; there are more only when carrying lags behind.
 const PENDING: usize = 16;
+/// A like taken back is remembered for this long, of so many users per post: liking again then is no news.
+const TOLD_FOR_MS: u64 = 3_600_000;
+const TOLD_BACK: usize = 1_000;
 
 /// Users with the stamps of their likes.
 type StoredLikes = Vec<(String, u64)>;
@@ -118,6 +121,10 @@ impl PostStore {
 
     fn intents(&self, id: &PostId) -> Key {
         keys::intents(self.redis.keyspace(), id.as_str())
+    }
+
+    fn unliked(&self, id: &PostId) -> Key {
+        keys::unliked(self.redis.keyspace(), id)
     }
 
     /// The index of an author's posts, or the feed.
@@ -254,7 +261,8 @@ impl PostStore {
     }
 
     pub(super) async fn delete(&self, id: &PostId, by: &UserId) -> Result<Settled, RedisFailure> {
-        let keys = [&self.post(id), &self.likes_key(id), &self.comments_key(id), &self.intents(id)];
+        let (post, likes, comments) = (self.post(id), self.likes_key(id), self.comments_key(id));
+        let keys = [&post, &likes, &comments, &self.intents(id), &self.unliked(id)];
         Ok(settled(DELETE.keys(keys).arg(by.as_str()).run(&self.redis).await?))
     }
 
@@ -267,13 +275,15 @@ impl PostStore {
         lease_ms: u64,
     ) -> Result<Liked, RedisFailure> {
         let reply: Vec<Value> = LIKE
-            .keys([&self.post(id), &self.likes_key(id), &self.intents(id)])
+            .keys([&self.post(id), &self.likes_key(id), &self.intents(id), &self.unliked(id)])
             .arg(by.as_str())
             .arg(change.as_str())
             .arg(lease_ms)
             .arg(LEASE_LIMIT_MS)
             .arg(self.max_waiting)
             .arg(PENDING)
+            .arg(TOLD_FOR_MS)
+            .arg(TOLD_BACK)
             .run(&self.redis)
             .await?;
         Ok(match code(&reply) {
