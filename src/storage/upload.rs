@@ -26,9 +26,12 @@ pub struct Upload {
 #[derive(Debug)]
 enum Step {
     Write(Bytes),
-    /// Closed once nobody waits for the outcome any more.
-    Commit(oneshot::Sender<()>),
+    Commit(oneshot::Sender<Published>),
 }
+
+/// It exists. Whoever hears that answers; if this is dropped instead, nobody has heard it.
+#[derive(Debug)]
+struct Published(oneshot::Sender<()>);
 
 /// How long one step may take: another may wait in the channel before it.
 const fn longest_step(patience: Duration) -> Duration {
@@ -83,10 +86,13 @@ impl Upload {
     /// does not exist.
     pub async fn commit(mut self) -> Result<u64, StorageError> {
         let patience = longest_commit(self.patience);
-        let (wanted, _waiting) = oneshot::channel();
+        let (done, published) = oneshot::channel();
         let finish = async {
-            let _ = self.steps.send(Step::Commit(wanted)).await;
-            self.outcome().await
+            let _ = self.steps.send(Step::Commit(done)).await;
+            match published.await {
+                Ok(Published(heard)) => heard.send(()).map_err(|()| StorageError::Stopped),
+                Err(_) => self.outcome().await.and(Err(StorageError::Stopped)),
+            }
         };
         match tokio::time::timeout(patience, finish).await {
             Ok(outcome) => outcome.map(|()| self.size),
@@ -131,10 +137,16 @@ impl Draft {
                         break Err(error);
                     }
                 }
-                Some(Step::Commit(wanted)) => {
+                Some(Step::Commit(done)) => {
                     committed = true;
-                    let outcome = self.publish().await;
-                    break if wanted.is_closed() { outcome.and(Err(StorageError::Stopped)) } else { outcome };
+                    break match self.publish().await {
+                        Ok(()) => {
+                            let (answer, heard) = oneshot::channel();
+                            let _ = done.send(Published(answer));
+                            heard.await.map_err(|_| StorageError::Stopped)
+                        }
+                        Err(error) => Err(error),
+                    };
                 }
                 None => break Err(StorageError::Stopped),
             }
