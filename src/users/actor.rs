@@ -12,13 +12,14 @@ use super::messages::{
     ListDirectory, Names, People, ReplacedAvatar, SetAvatar, UpdateProfile, Welcome,
 };
 use super::model::{DateOfBirth, Gender, Participant, User, UserId};
-use super::profile::{Profile, folded};
+use super::profile::Profile;
 use super::store::{Changes, Entry, PeopleStore, Renamed};
 use crate::actor::Ask;
 use crate::config::{DirectoryConfig, EmailsShown};
 use crate::presence::messages::FetchPresence;
 use crate::presence::model::Presence;
 use crate::redis::Redis;
+use crate::values::text::folded;
 
 /// Owns profiles and the directory.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::presence::model::OnlineStatus;
+use crate::values::text::folded;
 use crate::values::time::iso_time;
 
 /// Longest e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
@@ -56,7 +57,7 @@ impl Email {
     }
 }
 
-/// A name that a user goes by, unique without regard to case.
+/// A name that a user goes by; unique among those that look like it, see [`folded`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
@@ -67,7 +68,8 @@ impl Username {
         if !USERNAME_CHARS.contains(&text.chars().count()) {
             return Err("must be 2 to 32 characters long");
         }
-        if text.contains('@') {
+        let looks_like = folded(text);
+        if looks_like.contains('@') {
             return Err("must not contain @, so that it cannot pass for an e-mail address");
         }
         if text.chars().any(|c| c.is_control() || is_invisible(c)) {
@@ -76,7 +78,7 @@ impl Username {
         if !text.chars().any(char::is_alphanumeric) {
             return Err("must contain a letter or a digit");
         }
-        if text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("user-")) {
+        if looks_like.starts_with("user-") {
             return Err("must not begin with user-, as the names of those do who chose none");
         }
         Ok(Self(text.to_owned()))
@@ -99,7 +101,7 @@ impl Username {
 
     /// What uniqueness is decided by.
     pub fn key(&self) -> String {
-        self.0.to_lowercase()
+        folded(&self.0)
     }
 }
 

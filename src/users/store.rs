@@ -7,9 +7,10 @@ use redis::{Value, cmd, pipe};
 use super::keys;
 use super::messages::{Names, People, Welcome};
 use super::model::{Author, UserId, Username};
-use super::profile::{Profile, folded};
+use super::profile::Profile;
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
+use crate::values::text::folded;
 
 static WELCOME: Script = script!("users/welcome", 1);
 static UPDATE: Script = script!("users/update", 1);

@@ -229,6 +229,20 @@ async fn a_name_that_is_taken_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_name_that_looks_like_anothers_is_taken() {
+    let server = TestServer::start();
+    let (ada, eve) = (Person::new(&server, "ada").await, Person::new(&server, "eve").await);
+    assert_eq!(rename(&ada, "\u{c9}va Lin").await, 200);
+    for same in ["e\u{301}va lin", "\u{c9}va  Lin", "\u{e9}va\u{a0}lin", "\u{ff25}\u{301}va \u{ff2c}in"] {
+        assert_eq!(rename(&eve, same).await, 409, "{same}");
+        let found = page(&eve, &format!("?search={same}")).await.0;
+        assert_eq!(found, ["\u{c9}va Lin"], "{same}");
+    }
+    assert_eq!(rename(&eve, "Eva Lin").await, 200, "without its accent it is another");
+    assert_eq!(rename(&eve, "eve\u{ff20}x").await, 400, "a wide @ is one");
+}
+
+#[tokio::test]
 async fn ones_own_name_can_be_spelt_anew() {
     let server = TestServer::start();
     let (ada, bob) = (server.person("ada").await, server.person("bob").await);
