@@ -94,11 +94,15 @@ impl FromRequest for MaybeUser {
 
 /// What stands in the `Authorization` header after `Bearer`; something of another scheme is not a token.
 pub fn bearer(request: &HttpRequest) -> Option<&str> {
+    client::header(request, "authorization")?;
+    Some(bearer_token(request).unwrap_or_default())
+}
+
+/// The token of an `Authorization` header that is of the Bearer scheme.
+pub fn bearer_token(request: &HttpRequest) -> Option<&str> {
     let value = client::header(request, "authorization")?;
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
-        _ => Some(""),
-    }
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 async fn caller(request: &HttpRequest, token: &str) -> Result<Caller, AuthError> {

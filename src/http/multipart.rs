@@ -1,7 +1,8 @@
 //! Bounded reading of `multipart/form-data` (RFC 7578): small text parts and one file, in any order.
 //!
 //! Invariant: memory holds a few pieces of the file and the bounded texts, unless a handler asks for a small file whole;
-//! a client that falls silent or drips is cut by [`Pace`]; whatever is in the form, the outcome is its parts or a 4xx that names the field.
+//! a client that falls silent or drips is cut by [`Pace`]; whatever is in the form, the outcome is its parts or a 4xx
+//! that names the field.
 
 use std::cell::Cell;
 use std::collections::HashMap;

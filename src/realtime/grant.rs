@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::hub::Watch;
 use super::model::{Origin, Watched};
-use super::protocol::{ReadUpto, Refusal, Request};
+use super::protocol::{self, ReadUpto, Refusal, Request};
 use super::ways::Ways;
 use crate::conversation::messages::{DeleteMessage, EditMessage, MarkRead, SendMessage, Type, Upto};
 use crate::conversation::view::{ConversationRead, MessageView};
@@ -18,26 +18,23 @@ use crate::users::model::UserId;
 /// What a granted frame gets.
 #[derive(Debug)]
 pub(super) struct Granted {
-    pub(super) data: Value,
+    /// The frame that says so.
+    pub(super) answer: String,
     /// Whether an event of this socket's own comes along.
     pub(super) event: bool,
 }
 
 impl Granted {
-    fn plain(data: Value) -> Self {
-        Self { data, event: false }
-    }
-
-    fn of(data: &impl Serialize, event: bool) -> Self {
-        let data = serde_json::to_value(data);
-        Self { data: data.unwrap_or_else(|error| unreachable!("answers are plain data: {error}")), event }
+    fn plain(id: u64, data: &impl Serialize) -> Self {
+        Self { answer: protocol::ok(id, data), event: false }
     }
 }
 
-/// Does what `user` asks for over a socket; the event that comes of it, if one does, bears `origin`.
+/// Does what `user` asks for over a socket in the frame `id`; the event that comes of it, if one does, bears `origin`.
 pub(super) async fn grant(
     ways: Arc<Ways>,
     user: UserId,
+    id: u64,
     request: Request,
     origin: Origin,
 ) -> Result<Granted, Refusal> {
@@ -45,7 +42,8 @@ pub(super) async fn grant(
         Request::Send { to, content, client_id } => {
             let send = SendMessage { from: user, to, content, client_id, origin: Some(origin) };
             let sent = ways.send.ask(send).await?;
-            Ok(Granted::of(&MessageView::shown(&sent.shown), sent.fresh))
+            let answer = protocol::ok(id, &MessageView::shown(&sent.shown));
+            Ok(Granted { answer, event: sent.fresh })
         }
         Request::Read(upto) => {
             let upto = match upto {
@@ -55,27 +53,27 @@ pub(super) async fn grant(
             let marked = ways.read.ask(MarkRead { user, upto, origin: Some(origin) }).await?;
             let conversation_id = marked.conversation.id.to_string();
             let read = ConversationRead { conversation_id, unread_count: marked.unread };
-            Ok(Granted::of(&read, marked.told))
+            Ok(Granted { answer: protocol::ok(id, &read), event: marked.told })
         }
         Request::Edit { message, content } => {
             let shown = ways.edit.ask(EditMessage { user, message, content }).await?;
-            Ok(Granted::of(&MessageView::shown(&shown), false))
+            Ok(Granted::plain(id, &MessageView::shown(&shown)))
         }
         Request::Delete { message } => {
             let shown = ways.delete.ask(DeleteMessage { user, message }).await?;
-            Ok(Granted::of(&MessageView::shown(&shown), false))
+            Ok(Granted::plain(id, &MessageView::shown(&shown)))
         }
         Request::Typing { to, typing } => {
             ways.typing.ask(Type { from: user, to, typing }).await?;
-            Ok(Granted::plain(json!({})))
+            Ok(Granted::plain(id, &json!({})))
         }
         Request::SetStatus(status) => {
             let presence = ways.set_status.ask(SetStatus { user_id: user, status }).await;
             let presence = presence.map_err(|_| Refusal::unavailable())?;
-            Ok(Granted::plain(json!({ "status": presence.status })))
+            Ok(Granted::plain(id, &json!({ "status": presence.status })))
         }
-        Request::Watch(people) => watch(&ways, people, origin.socket).await,
-        Request::Unwatch(_) => Ok(Granted::plain(json!({}))),
+        Request::Watch(people) => watch(&ways, id, people, origin.socket).await,
+        Request::Unwatch(_) => Ok(Granted::plain(id, &json!({}))),
         Request::Auth { .. } => Err(Refusal::new("conflict", "This socket is authenticated")),
         Request::Resume(_) => {
             Err(Refusal::new("conflict", "A resume must be the first frame: reconnect to resume"))
@@ -84,7 +82,7 @@ pub(super) async fn grant(
 }
 
 /// Listens before it looks: what changes in between is heard.
-async fn watch(ways: &Ways, people: Vec<UserId>, socket: String) -> Result<Granted, Refusal> {
+async fn watch(ways: &Ways, id: u64, people: Vec<UserId>, socket: String) -> Result<Granted, Refusal> {
     let heard = ways.hub.send(Watch { people: people.clone(), socket }).await;
     if !matches!(heard, Ok(true)) {
         return Err(Refusal::unavailable());
@@ -93,5 +91,5 @@ async fn watch(ways: &Ways, people: Vec<UserId>, socket: String) -> Result<Grant
     let presences = presences.map_err(|_| Refusal::unavailable())?;
     let state = |id: &UserId| Watched::new(id, presences.get(id).copied().unwrap_or(Presence::NEVER));
     let states: Vec<Watched> = people.iter().map(state).collect();
-    Ok(Granted::plain(json!({ "states": states })))
+    Ok(Granted::plain(id, &json!({ "states": states })))
 }

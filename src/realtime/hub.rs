@@ -145,13 +145,9 @@ impl Hub {
         heard.listeners.remove(socket);
         if heard.listeners.is_empty() {
             self.channels.remove(&channel);
-            self.unsubscribe(channel);
-        }
-    }
-
-    fn unsubscribe(&self, channel: String) {
-        if let Some(subscriber) = &self.subscriber {
-            subscriber.unsubscribe(channel);
+            if let Some(subscriber) = &self.subscriber {
+                subscriber.unsubscribe(channel);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! The bytes that come in over one socket, before they are frames.
 //!
 //! Invariants: nothing more is read while the socket has enough to work off, so a client that sends faster is slowed
-//! down by its own connection, and is not called silent; and a frame that says of itself that it is too large ends the stream at its head, where
-//! the codec behind it would collect all of it first. How the connection fails is no matter: then the stream ends.
+//! down by its own connection, and is not called silent; and a frame that says of itself that it is too large ends the
+//! stream at its head, where the codec behind it would collect all of it first. How the connection fails is no matter:
+//! then the stream ends.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::session::{Credentials, Session};
 use super::ways::{SocketRules, Ways};
-use crate::auth::extractor::bearer;
+use crate::auth::extractor::bearer_token;
 use crate::http::ApiError;
 use crate::http::client::{self, AllowedOrigins};
 use crate::http::envelope::LinksFailure;
@@ -32,7 +32,8 @@ pub async fn upgrade(
     origins: web::Data<AllowedOrigins>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let credentials = Credentials {
-        token: bearer(&request).filter(|_| speaks_bearer(&request)).map(str::to_owned),
+        // Credentials of another scheme are a proxy's, and say nothing here.
+        token: bearer_token(&request).map(str::to_owned),
         origin_allowed: origin_is_allowed(&request, &origins),
     };
     let started = Session::start(ways.into_inner(), *rules.get_ref(), credentials, &request, payload);
@@ -43,12 +44,6 @@ pub async fn upgrade(
         }
         None => error,
     })
-}
-
-/// Credentials of another scheme are a proxy's, and say nothing here.
-fn speaks_bearer(request: &HttpRequest) -> bool {
-    let scheme = client::header(request, "authorization").and_then(|value| value.get(.."bearer".len()));
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
 }
 
 /// A browser's page must be ours, or of an allowed origin; what sends no `Origin` is no browser.

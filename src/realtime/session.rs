@@ -339,7 +339,7 @@ impl Session {
         }
         self.working = true;
         let origin = Origin { socket: self.id.clone(), frame: number.unwrap_or_default() };
-        let granting = grant(self.ways.clone(), user, request, origin);
+        let granting = grant(self.ways.clone(), user, id, request, origin);
         context.spawn(wrap_future(granting).map(move |outcome, socket: &mut Self, context| {
             socket.working = false;
             if socket.stage != Stage::Closed {
@@ -358,7 +358,7 @@ impl Session {
     ) {
         let watching = self.watching.take();
         let (answer, event) = match outcome {
-            Ok(Granted { data, event }) => (protocol::ok(id, &data), event),
+            Ok(Granted { answer, event }) => (answer, event),
             Err(refusal) => {
                 self.unwatch(watching.clone().unwrap_or_default());
                 (protocol::refused(id, &refusal), false)
@@ -427,21 +427,21 @@ impl Session {
             return;
         }
         match self.outbound.as_ref().map(|outbound| outbound.take()) {
-            // Nothing else concerns who has not said who he is.
-            Some(Ok(pushes)) if greeting && !pushes.iter().any(|push| matches!(push, Push::GoAway)) => {}
-            Some(Ok(_)) if greeting => self.close(Closing::GoingAway, context),
             Some(Ok(pushes)) => {
                 let going = pushes.iter().any(|push| matches!(push, Push::GoAway));
-                self.stash.extend(pushes);
-                if going && catching_up {
+                // Nothing else concerns who has not said who he is.
+                if !greeting {
+                    self.stash.extend(pushes);
+                    if catching_up && self.stash.len() > MAX_STASH {
+                        // It is not the client that is too slow.
+                        self.stash.retain(|push| !matches!(push, Push::Event { .. } | Push::Ephemeral(_)));
+                        self.behind = true;
+                    }
+                    self.flow(context);
+                }
+                if going {
                     self.end_after_work(Ending::Ours(Closing::GoingAway), context);
                 }
-                if catching_up && self.stash.len() > MAX_STASH {
-                    // It is not the client that is too slow.
-                    self.stash.retain(|push| !matches!(push, Push::Event { .. } | Push::Ephemeral(_)));
-                    self.behind = true;
-                }
-                self.flow(context);
             }
             Some(Err(TooSlow)) => self.close(Closing::TooSlow, context),
             None => {}
@@ -455,6 +455,8 @@ impl Session {
         {
             match push {
                 Push::Event { seq, .. } if seq <= self.position => {}
+                // Heeded when it was taken, whatever has to be waited for.
+                Push::GoAway => {}
                 Push::Event { seq, origin, frame } if seq == self.position + 1 => {
                     self.emit(&origin, frame, context);
                 }
@@ -468,13 +470,14 @@ impl Session {
                     self.check_session(|_, _| {}, context);
                     self.catch_up(context);
                 }
-                Push::GoAway => self.end_after_work(Ending::Ours(Closing::GoingAway), context),
             }
         }
         if self.behind && self.flows() {
             self.behind = false;
             self.catch_up(context);
         }
+        // One of them may have been the last answer that was owed.
+        self.end_if_done(context);
     }
 
     /// Sends the next event: as such, or as the answer to the frame that caused it.
@@ -483,8 +486,7 @@ impl Session {
         let own = Origin::parse(origin).filter(|origin| origin.socket == self.id);
         let id = own.and_then(|own| self.owed.event(own.frame));
         if let Some(answer) = id.and_then(|id| protocol::ok_from_event(id, &frame)) {
-            context.text(answer);
-            return self.end_if_done(context);
+            return context.text(answer);
         }
         if let Some((message, sender)) = protocol::new_message(&frame)
             && self.caller.as_ref().is_some_and(|caller| caller.user_id != sender)
