@@ -51,10 +51,10 @@ use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener;
 use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
-use crate::shortener::routes::shapes::PublicUrl;
 use crate::shortener::target::OwnHosts;
 use crate::storage::{self, Storage, StorageThread};
 use crate::users;
+use crate::values::PublicUrl;
 use crate::worker::{Background, Blueprint, Worker};
 
 /// Connections that may wait to be accepted.

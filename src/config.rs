@@ -14,6 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
+mod outgoing;
+
+pub use outgoing::{GoogleConfig, MailConfig, MailTransport, NotifierConfig, SmsConfig, SmsTransport};
+
 /// The commented defaults, as shipped in `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -89,6 +93,14 @@ pub struct Config {
     pub uploads: UploadConfig,
     /// Posts, likes, comments.
     pub posts: PostsConfig,
+    /// What people are told.
+    pub notifier: NotifierConfig,
+    /// Mail.
+    pub mail: MailConfig,
+    /// SMS.
+    pub sms: SmsConfig,
+    /// Sign-in with Google.
+    pub google: GoogleConfig,
     /// Requests per client.
     pub rate_limits: RateLimitConfig,
     /// Logs.
@@ -576,6 +588,10 @@ impl Config {
         )?;
         self.storage.check()?;
         self.uploads.check()?;
+        self.notifier.check()?;
+        self.mail.check()?;
+        self.sms.check()?;
+        self.google.check()?;
         self.rate_limits.check()
     }
 }

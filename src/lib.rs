@@ -4,11 +4,11 @@
 //! # Layout
 //!
 //! - [`app`] puts everything together and runs it, [`worker`] what is on each thread; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
-//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`],
+//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`], [`secrets`],
 //!   [`storage`] and [`media`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`presence`] (who is
 //!   here), [`conversation`] (what they write to each other), [`realtime`] (what their devices hear of), [`posts`]
-//!   (posts, likes, comments), [`shortener`] (links and clicks).
+//!   (posts, likes, comments), [`shortener`] (links and clicks), [`notifier`] (what people are told, by whatever way).
 //! - [`openapi`] describes all routes.
 //!
 //! A domain folder has the same files everywhere: `mod.rs` says what it owns, `model.rs` parses, `messages.rs`
@@ -23,12 +23,14 @@ pub mod conversation;
 pub mod data_dir;
 pub mod http;
 pub mod media;
+pub mod notifier;
 pub mod openapi;
 pub mod outbox;
 pub mod posts;
 pub mod presence;
 pub mod realtime;
 pub mod redis;
+pub mod secrets;
 pub mod shortener;
 pub mod storage;
 pub mod telemetry;

@@ -13,12 +13,12 @@ use secrecy::SecretString;
 use crate::actor::{Ask, AskError, Gate, Mailbox};
 use crate::auth::hasher::PasswordHasher;
 use crate::auth::messages::ChangeUsername;
-use crate::auth::tokens::Tokens;
 use crate::auth::{Asks, SessionManager};
 use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::conversation::messages::SendFile;
 use crate::media::Painter;
+use crate::notifier::Notifier;
 use crate::posts::PostKeeper;
 use crate::presence::PresenceKeeper;
 use crate::presence::messages::SetStatus;
@@ -31,7 +31,7 @@ use crate::shortener::actor::OwnPlaces;
 use crate::storage::Storage;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
-use crate::{conversation, posts, presence};
+use crate::{auth, conversation, posts, presence};
 
 /// What every thread's actors are made from.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ struct Base {
     events: Mailbox<EventLog>,
     people: Mailbox<PeopleKeeper>,
     presence: Mailbox<PresenceKeeper>,
+    /// Tells people.
+    notifier: Mailbox<Notifier>,
 }
 
 impl Base {
@@ -97,6 +99,7 @@ impl Base {
                 blueprint.gate(),
             ),
             people: Mailbox::new(people.start(), blueprint.gate()),
+            notifier: Mailbox::new(Notifier::new().start(), blueprint.gate()),
             presence,
             redis,
             bulk,
@@ -115,8 +118,9 @@ impl Base {
             signed_in: self.presence.narrow(),
             signed_out: self.presence.narrow(),
             touch: self.presence.narrow(),
+            notify: self.notifier.narrow(),
         };
-        SessionManager::new(self.redis.clone(), Tokens::new(secret, &config.auth), asks, &config.auth)
+        SessionManager::new(self.redis.clone(), secret, asks, &config.auth)
     }
 
     fn conversations(&self, blueprint: &Blueprint) -> Conversations {
@@ -248,6 +252,7 @@ impl Background {
         let base = Base::start(blueprint);
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
         let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
+        let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
         Self {
             tasks: vec![
@@ -259,6 +264,7 @@ impl Background {
                     SWEEP_EVERY,
                 ),
                 repeat("posts are not swept", posts.narrow(), || posts::messages::Sweep, SWEEP_EVERY),
+                repeat("accounts are not swept", sessions.narrow(), || auth::messages::Sweep, SWEEP_EVERY),
             ],
         }
     }

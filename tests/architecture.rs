@@ -4,8 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-const DOMAINS: [&str; 7] = ["auth", "users", "presence", "conversation", "realtime", "shortener", "posts"];
-const SHARED: [&str; 7] = ["http", "actor", "redis", "outbox", "values", "storage", "media"];
+const DOMAINS: [&str; 8] =
+    ["auth", "users", "presence", "conversation", "realtime", "shortener", "posts", "notifier"];
+const SHARED: [&str; 8] = ["http", "actor", "redis", "outbox", "values", "storage", "media", "secrets"];
 
 /// A file of `src/` with its imports, tests left out.
 struct Source {

@@ -6,12 +6,14 @@ use std::rc::Rc;
 
 use actix::{Actor, Context};
 use futures_util::future::try_join;
+use secrecy::SecretString;
 
+use super::courier::Post;
 use super::error::AuthError;
 use super::keys;
 use super::messages::{
     Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, FetchAccount,
-    HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register, SignedIn,
+    HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register, SignedIn, Sweep,
     VerifyPassword, Which,
 };
 use super::model::{Account, Device, Password, Session, SessionId};
@@ -19,6 +21,7 @@ use super::store::{AuthStore, Credentials, Ended, Liveness, Name, Opened, Rotati
 use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
 use crate::config::{AuthConfig, GuessConfig};
+use crate::notifier::messages::Notify;
 use crate::presence::messages::{SignedIn as LoggedIn, SignedOut, Touch};
 use crate::redis::{Key, Redis};
 use crate::users::messages::{BeginRename, FetchNames, FinishRename, Welcome};
@@ -51,12 +54,15 @@ pub struct Asks {
     pub signed_out: Ask<SignedOut>,
     /// To the same.
     pub touch: Ask<Touch>,
+    /// To the notifier.
+    pub notify: Ask<Notify>,
 }
 
 #[derive(Debug)]
 pub(super) struct Manager {
     pub(super) store: AuthStore,
     pub(super) asks: Asks,
+    pub(super) post: Post,
     tokens: Tokens,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
@@ -65,11 +71,12 @@ pub(super) struct Manager {
 
 impl SessionManager {
     /// A session manager on this worker's connection.
-    pub fn new(redis: Redis, tokens: Tokens, asks: Asks, config: &AuthConfig) -> Self {
+    pub fn new(redis: Redis, secret: &SecretString, asks: Asks, config: &AuthConfig) -> Self {
         let manager = Manager {
+            post: Post::new(redis.clone(), secret, asks.notify.clone()),
             store: AuthStore::new(redis, config),
             asks,
-            tokens,
+            tokens: Tokens::new(secret, config),
             account_guesses: config.account_guesses,
             ip_guesses: config.ip_guesses,
             refresh_ttl_secs: config.refresh_ttl_secs,
@@ -94,6 +101,7 @@ crate::delegate!(SessionManager, manager {
     ListSessions => list_sessions,
     FetchAccount => fetch_account,
     ChangeUsername => change_username,
+    Sweep => sweep,
 });
 
 impl Manager {
@@ -326,6 +334,10 @@ impl Manager {
             Err(AuthError::UnknownSession) => Err(AuthError::InvalidToken),
             outcome => outcome,
         }
+    }
+
+    async fn sweep(&self, _: Sweep) -> Result<(), AuthError> {
+        self.post.sweep().await
     }
 
     async fn list_sessions(&self, message: ListSessions) -> Result<Vec<Session>, AuthError> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::actor::AskError;
+use crate::notifier::error::NotifierError;
 use crate::presence::error::PresenceError;
 use crate::redis::RedisFailure;
 use crate::users::error::UsersError;
@@ -90,6 +91,16 @@ impl From<UsersError> for AuthError {
             UsersError::NotFound => Self::AccountGone,
             UsersError::Ask(error) => Self::Ask(error),
             UsersError::Redis(failure) => Self::Redis(failure),
+        }
+    }
+}
+
+impl From<NotifierError> for AuthError {
+    fn from(error: NotifierError) -> Self {
+        match error {
+            NotifierError::Redis(failure) => Self::Redis(failure),
+            NotifierError::Ask(error) => Self::Ask(error),
+            NotifierError::Backlog | NotifierError::NotFound => Self::Ask(AskError::Saturated),
         }
     }
 }

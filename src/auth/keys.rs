@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | `{user:<id>}:account` | HASH | credentials and identity | the account's; 15 s until its first session confirms it |
 //! | `{user:<id>}:sessions` | HASH | session id → JSON, at most `auth.max_sessions` | `auth.refresh_ttl_secs` after the last login or refresh |
+//! | `{user:<id>}:notices` | ZSET | sealed notices to carry to the notifier, by id | until carried |
+//! | `{phone:<digest>}:notices` | ZSET | the same of a phone number | until carried |
 //! | `{email:<digest>}` | STRING | claim: `<user id>`, once confirmed `<user id>:<when>` | the account's; 15 s while unconfirmed |
 //! | `{username:<digest>}` | STRING | the same | the name's; 15 s while unconfirmed |
 //! | `{guess:<who>}:account` | HASH | wrong passwords for an account | `auth.account_guesses.forget_secs` |
@@ -31,6 +33,12 @@ pub(super) fn account(space: &Keyspace, id: &UserId) -> Key {
 
 pub(super) fn sessions(space: &Keyspace, id: &UserId) -> Key {
     space.part("user", id.as_str(), "sessions")
+}
+
+/// `source` is `user:<id>` or `phone:<digest>`.
+pub(super) fn notices(space: &Keyspace, source: &str) -> Key {
+    let (kind, id) = source.split_once(':').unwrap_or(("user", source));
+    space.part(kind, id, "notices")
 }
 
 /// Where the user's sockets hear of sessions that ended.

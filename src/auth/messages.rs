@@ -156,6 +156,11 @@ pub struct ChangeUsername {
     pub username: Username,
 }
 
+/// Carry what crashed nodes left.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct Sweep;
+
 /// Hash a password for storage.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<String, HashError>")]

@@ -8,6 +8,7 @@
 //! session; every path that must end sessions sends [`messages::EndSessions`].
 
 pub mod actor;
+mod courier;
 pub mod error;
 pub mod extractor;
 pub mod hasher;

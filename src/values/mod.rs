@@ -1,5 +1,8 @@
-//! Plain values that every domain shares: ids, bounded text, times. Imports nothing of ours.
+//! Plain values that every domain shares: ids, bounded text, times, links to us. Imports nothing of ours.
 
 pub mod object_id;
+pub mod public_url;
 pub mod text;
 pub mod time;
+
+pub use public_url::PublicUrl;

@@ -9,8 +9,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::shapes::{
-    LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, PublicUrl, Stat,
-    StatsBody, StatsQuery, Target, UnlockBody,
+    LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, Stat, StatsBody,
+    StatsQuery, Target, UnlockBody,
 };
 use super::{api_error, location, parse_code, visitor};
 use crate::actor::Mailbox;
@@ -29,6 +29,7 @@ use crate::shortener::messages::{
     DeleteLink, FetchLink, FetchStats, ListLinks, Shorten, Unlock, UpdateLink, Visit, Visited,
 };
 use crate::shortener::model::{Protection, ShortCode, parse_link_password};
+use crate::values::PublicUrl;
 
 const INVALID: &str = "Invalid Data";
 const DEFAULT_LINKS: u32 = 20;

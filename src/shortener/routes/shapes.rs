@@ -4,21 +4,11 @@
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::shortener::model::{ClickEvent, Link, Protection};
+use crate::values::PublicUrl;
 use crate::values::time::epoch_secs;
-
-/// What short links begin with.
-#[derive(Debug, Clone)]
-pub struct PublicUrl(pub Url);
-
-impl PublicUrl {
-    fn of(&self, code: &str) -> String {
-        format!("{}{code}", self.0)
-    }
-}
 
 /// A link to make.
 #[derive(Deserialize, ToSchema)]
