@@ -6,6 +6,7 @@
 pub mod client;
 pub mod files;
 pub mod form;
+pub mod mail;
 pub mod person;
 pub mod pictures;
 pub mod redis_server;
@@ -15,5 +16,6 @@ pub mod server;
 pub mod socket;
 
 pub use client::{Answer, Client};
+pub use mail::Mail;
 pub use person::Person;
 pub use server::TestServer;

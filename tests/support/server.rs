@@ -76,6 +76,11 @@ impl TestServer {
         client.with_token(account["accessToken"].as_str().unwrap())
     }
 
+    /// The server's data directory.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// Every file in the folder of uploads, half-written ones too.
     pub fn uploads(&self) -> Vec<String> {
         files::below(&self.data.path().join("uploads"))
