@@ -114,7 +114,13 @@ impl Manager {
         let username = username.unwrap_or_else(|| Username::of(&id));
         match self.found_account(&id, &email, &username, &password_hash).await {
             Ok(created_ms) => {
-                let welcome = welcome(&id, created_ms, email.as_str(), &username);
+                let welcome = Welcome {
+                    user_id: id.clone(),
+                    created_ms,
+                    username: username.as_str().to_owned(),
+                    email: email.as_str().to_owned(),
+                    email_verified: false,
+                };
                 self.open_session(&id, &device, welcome, false).await
             }
             Err(error) => {
@@ -163,7 +169,7 @@ impl Manager {
         let LogIn { identity, password, device } = message;
         let (id, Credentials { account, first_username, .. }) =
             self.prove(&identity, password, &device).await?;
-        let welcome = welcome(&id, account.created_ms, &account.email, &first_username);
+        let welcome = welcome(&id, &account, &first_username);
         self.open_session(&id, &device, welcome, true).await
     }
 
@@ -354,12 +360,14 @@ impl Manager {
     }
 }
 
-fn welcome(id: &UserId, created_ms: i64, email: &str, username: &Username) -> Welcome {
+/// What the people's actor is told of an account that signs in.
+pub(super) fn welcome(id: &UserId, account: &Account, first_username: &Username) -> Welcome {
     Welcome {
         user_id: id.clone(),
-        created_ms,
-        username: username.as_str().to_owned(),
-        email: email.to_owned(),
+        created_ms: account.created_ms,
+        username: first_username.as_str().to_owned(),
+        email: account.email.clone(),
+        email_verified: account.email_verified_ms.is_some(),
     }
 }
 

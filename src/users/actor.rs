@@ -8,8 +8,8 @@ use futures_util::future::try_join;
 
 use super::error::UsersError;
 use super::messages::{
-    BeginRename, DirectoryPage, FetchNames, FetchParticipants, FetchPeople, FetchUser, FinishRename,
-    ListDirectory, Names, People, ReplacedAvatar, SetAvatar, UpdateProfile, Welcome,
+    BeginRename, Contact, DirectoryPage, FetchContact, FetchNames, FetchParticipants, FetchPeople, FetchUser,
+    FinishRename, ListDirectory, Names, People, ReplacedAvatar, SetAvatar, UpdateProfile, Welcome,
 };
 use super::model::{DateOfBirth, Gender, Participant, User, UserId};
 use super::profile::Profile;
@@ -51,6 +51,7 @@ crate::delegate!(PeopleKeeper, keeper {
     FetchPeople => fetch_people,
     FetchParticipants => fetch_participants,
     FetchUser => fetch_user,
+    FetchContact => fetch_contact,
     ListDirectory => list_directory,
     UpdateProfile => update_profile,
     SetAvatar => set_avatar,
@@ -91,6 +92,10 @@ impl Keeper {
         let masked = self.masks(&id, &viewer);
         let known = self.known(vec![id]).await?.pop().flatten();
         known.map(|(id, profile, presence)| profile.user(&id, presence, masked)).ok_or(UsersError::NotFound)
+    }
+
+    async fn fetch_contact(&self, message: FetchContact) -> Result<Option<Contact>, UsersError> {
+        Ok(self.store.contact(&message.id).await?)
     }
 
     /// An entry counts while its user goes by that name. One that never will, a crash or a race left: it is taken off.

@@ -17,8 +17,29 @@ pub struct Welcome {
     pub created_ms: i64,
     /// The name at registration.
     pub username: String,
-    /// The address at registration.
+    /// The address at registration; empty when the account has none.
     pub email: String,
+    /// Whether it has been proven to be the user's. Once it was, it stays so.
+    pub email_verified: bool,
+}
+
+/// Look up where a user can be written to. Nothing when there is no profile.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Contact>, UsersError>")]
+pub struct FetchContact {
+    /// Whose.
+    pub id: UserId,
+}
+
+/// Where a user can be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The account's address, if it has one.
+    pub email: Option<String>,
+    /// Whether the address has been proven to be the user's.
+    pub verified: bool,
+    /// The name at this moment.
+    pub username: String,
 }
 
 /// Look up how people look as authors, all in one round trip. Who is gone is missing from the answer.

@@ -87,9 +87,9 @@ impl Profile {
     }
 }
 
-/// `a***@example.com`.
+/// `a***@example.com`; nothing of an account without an address.
 fn masked_email(email: &str) -> String {
-    let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
+    let Some((local, domain)) = email.rsplit_once('@') else { return String::new() };
     let first: String = local.chars().take(1).collect();
     format!("{first}***@{domain}")
 }
@@ -102,6 +102,7 @@ mod tests {
     fn a_masked_address_shows_its_first_letter_and_its_domain() {
         assert_eq!(masked_email("ada@example.com"), "a***@example.com");
         assert_eq!(masked_email("\u{fc}@b\u{fc}cher.example"), "\u{fc}***@b\u{fc}cher.example");
+        assert_eq!(masked_email(""), "");
         assert_eq!(masked_email("\"a@b\"@example.com"), "\"***@example.com");
     }
 }

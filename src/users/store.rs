@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::{Value, cmd, pipe};
 
 use super::keys;
-use super::messages::{Names, People, Welcome};
+use super::messages::{Contact, Names, People, Welcome};
 use super::model::{Author, UserId, Username};
 use super::profile::Profile;
 use crate::redis::{Key, Redis, RedisFailure, Script};
@@ -74,6 +74,7 @@ impl PeopleStore {
             .arg(user.created_ms)
             .arg(&user.username)
             .arg(&user.email)
+            .arg(u8::from(user.email_verified))
             .run(&self.redis)
             .await?;
         Ok(username)
@@ -136,6 +137,18 @@ impl PeopleStore {
         Ok(username.map(|username| Names {
             username: Username::accepted(username),
             renaming: renaming.map(Username::accepted),
+        }))
+    }
+
+    pub(super) async fn contact(&self, id: &UserId) -> Result<Option<Contact>, RedisFailure> {
+        let command =
+            cmd("HMGET").arg(self.profile_key(id)).arg(&["username", "email", "verified"]).to_owned();
+        let (username, email, verified): (Option<String>, Option<String>, Option<String>) =
+            self.redis.command("HMGET contact", &command).await?;
+        Ok(username.map(|username| Contact {
+            email: email.filter(|email| !email.is_empty()),
+            verified: verified.is_some(),
+            username,
         }))
     }
 

@@ -4,7 +4,7 @@ use crate::Bench;
 
 fn with_profile() -> Bench {
     let mut bench = Bench::new();
-    let arguments = ["1700000000000", "ada", "ada@example.com"];
+    let arguments = ["1700000000000", "ada", "ada@example.com", "0"];
     assert_eq!(bench.code("users/welcome", &["profile"], &arguments), 1);
     bench
 }
@@ -21,12 +21,28 @@ fn updated(bench: &mut Bench) -> bool {
 fn welcome_writes_a_profile_once_and_says_the_name_in_it() {
     let mut bench = Bench::new();
     let mut welcome = |name: &str| {
-        bench.run::<(i64, String)>("users/welcome", &["profile"], &["1700000000000", name, "a@b.c"])
+        bench.run::<(i64, String)>("users/welcome", &["profile"], &["1700000000000", name, "a@b.c", "0"])
     };
     assert_eq!(welcome("ada"), (1, "ada".to_owned()));
     assert_eq!(welcome("other"), (0, "ada".to_owned()));
     assert_eq!(field(&mut bench, "username").as_deref(), Some("ada"));
     assert!(!updated(&mut bench));
+}
+
+#[test]
+fn welcome_notes_that_an_address_is_proven_and_never_that_it_is_not() {
+    let mut bench = with_profile();
+    assert_eq!(field(&mut bench, "verified"), None);
+    let welcome = |bench: &mut Bench, verified: &str| {
+        bench.code("users/welcome", &["profile"], &["1700000000000", "ada", "ada@example.com", verified])
+    };
+    for verified in ["1", "0", "1"] {
+        assert_eq!(welcome(&mut bench, verified), 0);
+        assert_eq!(field(&mut bench, "verified").as_deref(), Some("1"));
+    }
+    let mut bench = Bench::new();
+    assert_eq!(welcome(&mut bench, "1"), 1);
+    assert_eq!(field(&mut bench, "verified").as_deref(), Some("1"));
 }
 
 #[test]
