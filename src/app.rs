@@ -41,6 +41,9 @@ use crate::http::router::Endpoint;
 use crate::http::upload::Uploads;
 use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
 use crate::media::Painter;
+use crate::notifier;
+use crate::notifier::sender::Ways;
+use crate::notifier::transport::TransportError;
 use crate::openapi;
 use crate::posts;
 use crate::realtime;
@@ -74,6 +77,9 @@ pub enum StartError {
     /// No place for uploads.
     #[error(transparent)]
     Storage(#[from] storage::OpenError),
+    /// No way out for mail or SMS.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// `redis.url` makes no sense.
     #[error("setting `redis.url`: {0}")]
     RedisUrl(#[from] redis::RedisError),
@@ -117,6 +123,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         realtime::routes::routes(),
         users::routes::routes(),
         users::routes::avatar::routes(),
+        notifier::routes::routes(),
         posts::routes::routes(),
         shortener::routes::links::routes(),
         shortener::routes::redirect::routes(),
@@ -157,11 +164,12 @@ impl Application {
             reserved: Arc::new(reserved),
             hosts: Arc::new(OwnHosts::gather(&public_url, &config.server.own_hosts, address)),
         };
+        let ways_out = Ways::open(&config, data_dir.path(), &PublicUrl(public_url.clone()))?;
         let hasher = start_hasher(&config)?;
         let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
         let painter = start_painter(&config);
         let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, hub, painter, storage, places });
-        let background = Background::start(&blueprint);
+        let background = Background::start(&blueprint, ways_out);
         let server = serve(blueprint, listener, &public_url, metrics)?;
         Ok(Self {
             server,

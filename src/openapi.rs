@@ -19,7 +19,7 @@ use utoipa_swagger_ui::Config;
 use crate::http::ApiError;
 use crate::http::envelope::{LinksFailure, SocialFailure};
 use crate::http::router::{Endpoint, at};
-use crate::{auth, conversation, http, posts, realtime, shortener, users};
+use crate::{auth, conversation, http, notifier, posts, realtime, shortener, users};
 
 const PATH: &str = "/openapi.json";
 /// Bytes of a large body that wait for one reader.
@@ -45,6 +45,8 @@ const SLICE: usize = 16 * 1024;
         conversation::routes::mark_read, conversation::routes::edit, conversation::routes::delete,
         conversation::routes::files::send, conversation::routes::files::fetch,
         conversation::routes::block, conversation::routes::unblock, conversation::routes::blocks,
+        notifier::routes::list, notifier::routes::mark_read, notifier::routes::delete,
+        notifier::routes::settings, notifier::routes::set_settings,
         realtime::routes::upgrade,
         users::routes::list, users::routes::fetch, users::routes::update, users::routes::set_status,
         users::routes::avatar::change, users::routes::avatar::show,

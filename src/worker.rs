@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::conversation::messages::SendFile;
 use crate::media::Painter;
-use crate::notifier::Notifier;
+use crate::notifier::sender::Ways as WaysOut;
+use crate::notifier::{self, Notifier};
 use crate::posts::PostKeeper;
 use crate::presence::PresenceKeeper;
 use crate::presence::messages::SetStatus;
@@ -93,13 +94,19 @@ impl Base {
         let presence = PresenceKeeper::new(redis.clone(), &config.presence, &config.realtime);
         let presence = Mailbox::new(presence.start(), blueprint.gate());
         let people = PeopleKeeper::new(redis.clone(), presence.narrow(), &config.directory);
+        let people = Mailbox::new(people.start(), blueprint.gate());
+        let events = EventLog::new(redis.clone(), &blueprint.config.realtime);
+        let events = Mailbox::new(events.start(), blueprint.gate());
+        let asks = notifier::Asks {
+            contact: people.narrow(),
+            presence: presence.narrow(),
+            deliver: events.narrow(),
+        };
+        let notifier = Notifier::new(redis.clone(), &blueprint.secret, asks, &config.notifier);
         Self {
-            events: Mailbox::new(
-                EventLog::new(redis.clone(), &blueprint.config.realtime).start(),
-                blueprint.gate(),
-            ),
-            people: Mailbox::new(people.start(), blueprint.gate()),
-            notifier: Mailbox::new(Notifier::new().start(), blueprint.gate()),
+            events,
+            people,
+            notifier: Mailbox::new(notifier.start(), blueprint.gate()),
             presence,
             redis,
             bulk,
@@ -128,8 +135,11 @@ impl Base {
             self.redis.clone(),
             self.bulk.clone(),
             blueprint.storage.clone(),
-            self.people.narrow(),
-            self.events.narrow(),
+            conversation::Asks {
+                people: self.people.narrow(),
+                deliver: self.events.narrow(),
+                notify: self.notifier.narrow(),
+            },
             &blueprint.config.conversation,
         )
     }
@@ -138,8 +148,11 @@ impl Base {
         PostKeeper::new(
             self.redis.clone(),
             self.bulk.clone(),
-            self.people.narrow(),
-            self.events.narrow(),
+            posts::Asks {
+                people: self.people.narrow(),
+                deliver: self.events.narrow(),
+                notify: self.notifier.narrow(),
+            },
             &blueprint.config.posts,
         )
     }
@@ -156,6 +169,7 @@ pub struct Worker {
     files: Ask<SendFile>,
     posts: Mailbox<PostKeeper>,
     links: Mailbox<Shortener>,
+    notifier: Mailbox<Notifier>,
     ways: Ways,
 }
 
@@ -185,6 +199,7 @@ impl Worker {
             files,
             posts,
             ways,
+            notifier: base.notifier,
             people: base.people,
             presence: base.presence,
             redis: base.redis,
@@ -206,6 +221,7 @@ impl Worker {
             .app_data(web::Data::new(self.conversations))
             .app_data(web::Data::new(self.files))
             .app_data(web::Data::new(self.posts))
+            .app_data(web::Data::new(self.notifier))
             .app_data(web::Data::new(self.links));
     }
 }
@@ -246,27 +262,27 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts the actors on the current thread.
-    pub fn start(blueprint: &Blueprint) -> Self {
+    /// Starts the actors on the current thread, and to send what waits over `ways_out`.
+    pub fn start(blueprint: &Blueprint, ways_out: WaysOut) -> Self {
         let config = &blueprint.config;
         let base = Base::start(blueprint);
+        let senders = ways_out.start(&blueprint.redis, &base.redis, &blueprint.secret, &config.notifier);
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
         let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
         let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
-        Self {
-            tasks: vec![
-                repeat("presence is not swept", base.presence.narrow(), || presence::messages::Sweep, beat),
-                repeat(
-                    "conversations are not swept",
-                    conversations.narrow(),
-                    || conversation::messages::Sweep,
-                    SWEEP_EVERY,
-                ),
-                repeat("posts are not swept", posts.narrow(), || posts::messages::Sweep, SWEEP_EVERY),
-                repeat("accounts are not swept", sessions.narrow(), || auth::messages::Sweep, SWEEP_EVERY),
-            ],
-        }
+        let sweeps = [
+            repeat("presence is not swept", base.presence.narrow(), || presence::messages::Sweep, beat),
+            repeat(
+                "conversations are not swept",
+                conversations.narrow(),
+                || conversation::messages::Sweep,
+                SWEEP_EVERY,
+            ),
+            repeat("posts are not swept", posts.narrow(), || posts::messages::Sweep, SWEEP_EVERY),
+            repeat("accounts are not swept", sessions.narrow(), || auth::messages::Sweep, SWEEP_EVERY),
+        ];
+        Self { tasks: sweeps.into_iter().chain(senders).collect() }
     }
 }
 

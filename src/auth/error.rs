@@ -100,7 +100,7 @@ impl From<NotifierError> for AuthError {
         match error {
             NotifierError::Redis(failure) => Self::Redis(failure),
             NotifierError::Ask(error) => Self::Ask(error),
-            NotifierError::Backlog | NotifierError::NotFound => Self::Ask(AskError::Saturated),
+            _ => Self::Ask(AskError::Saturated),
         }
     }
 }

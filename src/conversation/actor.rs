@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use actix::{Actor, Context};
 use chrono::Utc;
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use quick_cache::unsync::Cache;
 
 use super::error::ConversationError;
@@ -27,6 +27,8 @@ use super::store::{Appended, ConversationStore, Edited, Erased, Left, Opened, Re
 use super::view::{ConversationRead, MessageView, Receipt};
 use crate::actor::Ask;
 use crate::config::ConversationConfig;
+use crate::notifier::messages::Notify;
+use crate::notifier::model::{Notice, What};
 use crate::outbox::{self, Carrier, Outbox};
 use crate::realtime::messages::Deliver;
 use crate::realtime::model::{Event, EventKind, Origin, encode};
@@ -52,12 +54,22 @@ pub struct Conversations {
     keeper: Rc<Keeper>,
 }
 
+/// The ways to others.
+#[derive(Debug)]
+pub struct Asks {
+    /// To the people's actor.
+    pub people: Ask<FetchPeople>,
+    /// To the event log.
+    pub deliver: Ask<Deliver>,
+    /// To the notifier.
+    pub notify: Ask<Notify>,
+}
+
 struct Keeper {
     store: ConversationStore,
     files: Files,
     outbox: Rc<Outbox>,
-    people: Ask<FetchPeople>,
-    deliver: Ask<Deliver>,
+    asks: Asks,
     /// By their two people.
     pairs: RefCell<Cache<[UserId; 2], Conversation>>,
     /// By their tags.
@@ -74,21 +86,13 @@ impl std::fmt::Debug for Keeper {
 
 impl Conversations {
     /// An actor on this worker's connections.
-    pub fn new(
-        redis: Redis,
-        bulk: Redis,
-        storage: Storage,
-        people: Ask<FetchPeople>,
-        deliver: Ask<Deliver>,
-        config: &ConversationConfig,
-    ) -> Self {
+    pub fn new(redis: Redis, bulk: Redis, storage: Storage, asks: Asks, config: &ConversationConfig) -> Self {
         let store = ConversationStore::new(redis.clone(), bulk, config);
         let keeper = Keeper {
             files: Files::new(redis.clone(), store.clone(), storage),
             outbox: Rc::new(Outbox::new(redis, KIND)),
             store,
-            people,
-            deliver,
+            asks,
             pairs: RefCell::new(Cache::new(KNOWN)),
             tags: RefCell::new(Cache::new(KNOWN)),
             fresh: RefCell::new(Cache::new(FRESH)),
@@ -497,7 +501,7 @@ impl Keeper {
     }
 
     async fn exists(&self, user: &UserId) -> Result<(), ConversationError> {
-        let people: People = self.people.ask(FetchPeople { ids: vec![user.clone()] }).await?;
+        let people: People = self.asks.people.ask(FetchPeople { ids: vec![user.clone()] }).await?;
         if people.0.contains_key(user) { Ok(()) } else { Err(ConversationError::UnknownUser) }
     }
 
@@ -552,7 +556,7 @@ impl Keeper {
     }
 
     async fn people_of(&self, conversation: &Conversation) -> Result<People, ConversationError> {
-        Ok(self.people.ask(FetchPeople { ids: conversation.people.to_vec() }).await?)
+        Ok(self.asks.people.ask(FetchPeople { ids: conversation.people.to_vec() }).await?)
     }
 
     fn before_retry(&self, tag: &Tag, retry: Retry) -> Result<(), ConversationError> {
@@ -624,8 +628,9 @@ impl Carrier for Keeper {
         let is_new = |number: &u64| {
             intents.iter().any(|(of, intent)| of == number && matches!(intent, Intent::New { .. }))
         };
-        let new = shown.iter().filter(|(number, _)| is_new(number));
-        let newest = new.map(|(_, shown)| shown.message.created_ms).max();
+        let new: Vec<_> = shown.iter().filter(|(number, _)| is_new(number)).collect();
+        let newest = new.iter().map(|(_, shown)| shown.message.created_ms).max();
+        let notices = new.iter().filter_map(|(number, shown)| Some((*number, notice(shown)?))).collect();
         let indexed = newest.into_iter().flat_map(|last_ms| {
             let people = &conversation.people[..if conversation.is_with_oneself() { 1 } else { 2 }];
             people.iter().map(move |person| (person, last_ms))
@@ -633,9 +638,24 @@ impl Carrier for Keeper {
         let index = try_join_all(
             indexed.map(|(person, last_ms)| self.store.index(person, &conversation.id, last_ms)),
         );
-        let deliver = self.deliver.ask(Deliver { source: format!("{KIND}:{source}"), events });
-        try_join(async { Ok(index.await?) }, async { Ok(deliver.await?) }).await.map(|_: (Vec<()>, ())| ())
+        let source = format!("{KIND}:{source}");
+        let deliver = self.asks.deliver.ask(Deliver { source: source.clone(), events });
+        let notify = self.asks.notify.ask(Notify { source, notices });
+        let index = async { Ok::<_, ConversationError>(index.await?) };
+        try_join3(index, async { Ok(deliver.await?) }, async { Ok(notify.await?) }).await?;
+        Ok(())
     }
+}
+
+/// What the receiver of a message is told if he is not here.
+fn notice(shown: &Shown) -> Option<Notice> {
+    let Shown { conversation, message, people } = shown;
+    let [from, to] = [message.side, message.side.other()].map(|side| conversation.person(side));
+    let what = What::MessageReceived {
+        conversation_id: conversation.id.to_string(),
+        from: people.author(from).username,
+    };
+    (from != to).then(|| Notice::to_user(to, what))
 }
 
 /// Who is to hear of an intent, and what.

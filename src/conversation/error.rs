@@ -1,6 +1,7 @@
 //! What can go wrong with conversations.
 
 use crate::actor::AskError;
+use crate::notifier::error::NotifierError;
 use crate::realtime::error::RealtimeError;
 use crate::redis::RedisFailure;
 use crate::storage::StorageError;
@@ -65,6 +66,16 @@ impl From<RealtimeError> for ConversationError {
         match error {
             RealtimeError::Ask(error) => Self::Ask(error),
             RealtimeError::Redis(failure) => Self::Redis(failure),
+        }
+    }
+}
+
+impl From<NotifierError> for ConversationError {
+    fn from(error: NotifierError) -> Self {
+        match error {
+            NotifierError::Ask(error) => Self::Ask(error),
+            NotifierError::Redis(failure) => Self::Redis(failure),
+            _ => Self::Busy,
         }
     }
 }

@@ -18,4 +18,4 @@ pub mod routes;
 mod store;
 pub mod view;
 
-pub use actor::Conversations;
+pub use actor::{Asks, Conversations};

@@ -10,7 +10,14 @@
 
 pub mod actor;
 pub mod error;
+mod keys;
+mod letter;
 pub mod messages;
 pub mod model;
+pub mod record;
+pub mod routes;
+pub mod sender;
+mod store;
+pub mod transport;
 
-pub use actor::Notifier;
+pub use actor::{Asks, Notifier};

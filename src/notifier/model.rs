@@ -154,6 +154,43 @@ impl What {
             Self::PostCommented { .. } => "post_commented",
         }
     }
+
+    /// What it is about, where several about the same are one notification until that is read.
+    pub(super) fn topic(&self) -> Option<String> {
+        match self {
+            Self::MessageReceived { conversation_id, .. } => Some(format!("conv:{conversation_id}")),
+            Self::PostLiked { post_id, .. } => Some(format!("like:{post_id}")),
+            Self::PostCommented { post_id, .. } => Some(format!("comment:{post_id}")),
+            _ => None,
+        }
+    }
+
+    /// Whether it is told over sockets; what is about one's address alone, or was asked for a moment ago, is not.
+    pub(super) const fn is_pushed(&self) -> bool {
+        !matches!(self, Self::VerifyEmail { .. } | Self::ResetPassword { .. } | Self::AccountClosed { .. })
+    }
+
+    /// The address it goes to, whatever the account's is now.
+    pub(super) fn own_address(&self) -> Option<&str> {
+        match self {
+            Self::VerifyEmail { email, .. }
+            | Self::ResetPassword { email, .. }
+            | Self::AccountClosed { email, .. } => {
+                Some(email).filter(|email| !email.is_empty()).map(String::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// Which wish decides whether it is mailed; what has none always is.
+    pub(super) fn is_optional(&self) -> Option<fn(&Mailing) -> bool> {
+        match self {
+            Self::MessageReceived { .. } => Some(|mailing| mailing.messages),
+            Self::PostLiked { .. } => Some(|mailing| mailing.likes),
+            Self::PostCommented { .. } => Some(|mailing| mailing.comments),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for What {
@@ -186,6 +223,17 @@ impl Notice {
     pub fn to_user(id: &UserId, what: What) -> Self {
         Self { to: Recipient::User(id.clone()), what }
     }
+}
+
+/// What a user wants by mail, besides what concerns the account's safety or was asked for link by link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mailing {
+    /// Messages that arrive while away.
+    pub messages: bool,
+    /// Likes.
+    pub likes: bool,
+    /// Comments.
+    pub comments: bool,
 }
 
 /// What notices are sealed for: the purpose of [`crate::secrets::Seal`].

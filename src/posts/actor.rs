@@ -20,6 +20,7 @@ use super::model::{Comment, Like, LikeChange, Post, PostId, Rules, SMALL_PAGE, S
 use super::store::{self, Left, Liked, PostStore, Settled, Uncommented};
 use crate::actor::{Ask, AskError};
 use crate::config::PostsConfig;
+use crate::notifier::messages::Notify;
 use crate::outbox::Outbox;
 use crate::realtime::messages::Deliver;
 use crate::redis::Redis;
@@ -49,6 +50,17 @@ pub struct PostKeeper {
     keeper: Rc<Keeper>,
 }
 
+/// The ways to others.
+#[derive(Debug)]
+pub struct Asks {
+    /// To the people's actor.
+    pub people: Ask<FetchPeople>,
+    /// To the event log.
+    pub deliver: Ask<Deliver>,
+    /// To the notifier.
+    pub notify: Ask<Notify>,
+}
+
 #[derive(Debug)]
 struct Keeper {
     store: PostStore,
@@ -63,14 +75,9 @@ struct Keeper {
 
 impl PostKeeper {
     /// A keeper on this worker's connections: one for what is small and urgent, one for what is large.
-    pub fn new(
-        redis: Redis,
-        bulk: Redis,
-        people: Ask<FetchPeople>,
-        deliver: Ask<Deliver>,
-        config: &PostsConfig,
-    ) -> Self {
-        let courier = Courier::new(redis.keyspace().clone(), people.clone(), deliver);
+    pub fn new(redis: Redis, bulk: Redis, asks: Asks, config: &PostsConfig) -> Self {
+        let people = asks.people.clone();
+        let courier = Courier::new(redis.keyspace().clone(), asks);
         let keeper = Keeper {
             rules: Rules {
                 title: TextRule::line(config.title_bytes),

@@ -1,11 +1,14 @@
-//! Brings what others did to a post to its author's log of events.
+//! Brings what others did to a post to its author's log of events and to the notifier.
 
+use futures_util::future::try_join;
 use serde::Serialize;
 
+use super::actor::Asks;
 use super::error::CarryError;
 use super::keys;
 use super::model::{Comment, CommentEntry, PostId, Stamp};
-use crate::actor::Ask;
+use crate::notifier::messages::Notify;
+use crate::notifier::model::{Notice, What};
 use crate::outbox::{Carrier, Intent};
 use crate::realtime::messages::Deliver;
 use crate::realtime::model::{Event, EventKind};
@@ -18,8 +21,7 @@ use crate::values::time::iso_time;
 #[derive(Debug)]
 pub(super) struct Courier {
     space: Keyspace,
-    people: Ask<FetchPeople>,
-    deliver: Ask<Deliver>,
+    asks: Asks,
 }
 
 /// What an intent says.
@@ -52,8 +54,8 @@ struct PostCommented<'a> {
 }
 
 impl Courier {
-    pub(super) fn new(space: Keyspace, people: Ask<FetchPeople>, deliver: Ask<Deliver>) -> Self {
-        Self { space, people, deliver }
+    pub(super) fn new(space: Keyspace, asks: Asks) -> Self {
+        Self { space, asks }
     }
 }
 
@@ -68,9 +70,13 @@ impl Carrier for Courier {
         let Some(post) = PostId::parse(source) else { return Ok(()) };
         let deeds: Vec<Deed> = intents.iter().filter_map(Deed::parse).collect();
         let ids = deeds.iter().map(|deed| deed.user.clone()).collect();
-        let people = self.people.ask(FetchPeople { ids }).await?;
+        let people = self.asks.people.ask(FetchPeople { ids }).await?;
+        let source = format!("post:{post}");
+        let notices = deeds.iter().map(|deed| deed.notice(&post, &people)).collect();
         let events = deeds.into_iter().map(|deed| deed.into_event(&post, &people)).collect();
-        self.deliver.ask(Deliver { source: format!("post:{post}"), events }).await?;
+        let deliver = self.asks.deliver.ask(Deliver { source: source.clone(), events });
+        let notify = self.asks.notify.ask(Notify { source, notices });
+        try_join(async { Ok::<_, CarryError>(deliver.await?) }, async { Ok(notify.await?) }).await?;
         Ok(())
     }
 }
@@ -88,6 +94,15 @@ impl Deed {
             _ => return None,
         };
         Some(Self { stamp: Stamp::of_micros(intent.id), author, user, count, text })
+    }
+
+    fn notice(&self, post: &PostId, people: &People) -> (u64, Notice) {
+        let (post_id, by) = (post.to_string(), people.author(&self.user).username);
+        let what = match self.text {
+            None => What::PostLiked { post_id, by },
+            Some(_) => What::PostCommented { post_id, by },
+        };
+        (self.stamp.micros(), Notice::to_user(&self.author, what))
     }
 
     fn into_event(self, post: &PostId, people: &People) -> Event {

@@ -2,6 +2,7 @@
 
 use super::model::Problem;
 use crate::actor::AskError;
+use crate::notifier::error::NotifierError;
 use crate::realtime::error::RealtimeError;
 use crate::redis::RedisFailure;
 use crate::users::error::UsersError;
@@ -59,4 +60,7 @@ pub enum CarryError {
     /// The event log failed.
     #[error(transparent)]
     Realtime(#[from] RealtimeError),
+    /// The notifier failed.
+    #[error(transparent)]
+    Notifier(#[from] NotifierError),
 }

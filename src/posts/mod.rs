@@ -16,4 +16,4 @@ pub mod model;
 pub mod routes;
 mod store;
 
-pub use actor::PostKeeper;
+pub use actor::{Asks, PostKeeper};

@@ -42,7 +42,7 @@ crate::delegate!(EventLog, log {
 
 impl Log {
     /// One script per user, all at once; each applies its events in their order.
-    async fn deliver(&self, message: Deliver) -> Result<(), RealtimeError> {
+    async fn deliver(&self, message: Deliver) -> Result<usize, RealtimeError> {
         let mut per_user: Vec<(&UserId, Vec<&Event>)> = Vec::new();
         for event in &message.events {
             match per_user.iter_mut().find(|(to, _)| *to == &event.to) {
@@ -51,8 +51,7 @@ impl Log {
             }
         }
         let deliveries = per_user.iter().map(|(to, events)| self.store.deliver(to, &message.source, events));
-        try_join_all(deliveries).await?;
-        Ok(())
+        Ok(try_join_all(deliveries).await?.into_iter().filter(|has_log| *has_log).count())
     }
 
     async fn open(&self, message: OpenLog) -> Result<LogOpened, RealtimeError> {

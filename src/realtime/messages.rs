@@ -7,9 +7,9 @@ use super::model::{Event, Missed, Resume};
 use crate::users::model::UserId;
 
 /// Append events to the logs of those whom they are for, and push them. Repeating it is harmless as long as the intents
-/// of a source come in their order, from the oldest that is not settled.
+/// of a source come in their order, from the oldest that is not settled. Answers how many of the receivers have a log.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<(), RealtimeError>")]
+#[rtype(result = "Result<usize, RealtimeError>")]
 pub struct Deliver {
     /// What the intents belong to, unique among all kinds of sources: `conv:<id>`, `post:<id>`.
     pub source: String,

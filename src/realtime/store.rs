@@ -37,12 +37,13 @@ impl LogStore {
         }
     }
 
+    /// Whether `to` has a log.
     pub(super) async fn deliver(
         &self,
         to: &UserId,
         source: &str,
         events: &[&Event],
-    ) -> Result<(), RedisFailure> {
+    ) -> Result<bool, RedisFailure> {
         let space = self.redis.keyspace();
         let [position, log, carried, before] = keys::all(space, to);
         let mut call = DELIVER
@@ -55,8 +56,8 @@ impl LogStore {
             let origin = event.origin.as_ref().map(Origin::to_text).unwrap_or_default();
             call = call.arg(event.intent).arg(origin).arg(&event.body);
         }
-        let _applied: i64 = call.run(&self.redis).await?;
-        Ok(())
+        let applied: i64 = call.run(&self.redis).await?;
+        Ok(applied >= 0)
     }
 
     pub(super) async fn open(

@@ -92,6 +92,7 @@ impl std::fmt::Debug for Redis {
 pub struct RedisTarget {
     client: redis::Client,
     timeouts: ConnectionManagerConfig,
+    connect_timeout: Duration,
     keyspace: Keyspace,
 }
 
@@ -112,16 +113,26 @@ impl RedisTarget {
         };
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let client = redis::Client::open(info.set_redis_settings(settings))?;
+        let connect_timeout = Duration::from_millis(config.connect_timeout_ms);
         let timeouts = ConnectionManagerConfig::new()
             .set_response_timeout(Some(Duration::from_millis(config.response_timeout_ms)))
-            .set_connection_timeout(Some(Duration::from_millis(config.connect_timeout_ms)))
+            .set_connection_timeout(Some(connect_timeout))
             .set_number_of_retries(0);
-        Ok(Self { client, timeouts, keyspace: Keyspace::new(&config.key_prefix) })
+        Ok(Self { client, timeouts, connect_timeout, keyspace: Keyspace::new(&config.key_prefix) })
     }
 
     /// Opens a connection that only listens.
     pub(super) async fn pubsub(&self) -> Result<redis::aio::PubSub, redis::RedisError> {
         self.client.get_async_pubsub().await
+    }
+
+    /// For connections that are opened elsewhere in this module.
+    pub(super) fn connection_info(&self) -> redis::ConnectionInfo {
+        self.client.get_connection_info().clone()
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
     }
 
     /// The names of this installation's keys and channels.

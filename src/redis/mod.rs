@@ -3,6 +3,7 @@
 //! - [`connection`]: the shared connection a worker sends everything over, and what its failures mean.
 //! - [`key`]: key names, hash tags and cluster slots.
 //! - [`script`]: Lua scripts by name, with their number of keys.
+//! - [`lending`]: connections lent to whoever blocks on one.
 //! - [`subscription`]: what a node listens to, over one connection.
 //! - [`throttle`]: growing waits after wrong guesses.
 //! - [`embedded`]: the `redis-server` we run ourselves when no other is configured.
@@ -13,6 +14,7 @@
 pub mod connection;
 pub mod embedded;
 pub mod key;
+pub mod lending;
 pub mod script;
 pub mod subscription;
 pub mod throttle;

@@ -100,7 +100,6 @@ mod tests {
     use super::*;
 
     mod declared {
-        #![expect(unreachable_pub, reason = "what the macro makes is public")]
         crate::object_id!(
             /// Of a test.
             TestId

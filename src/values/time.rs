@@ -11,3 +11,8 @@ pub fn iso_time(millis: i64) -> String {
 pub fn epoch_secs(millis: i64) -> String {
     millis.div_euclid(1000).to_string()
 }
+
+/// The day, `5 December 2025`, in UTC.
+pub fn day(millis: i64) -> String {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%-d %B %Y").to_string()
+}

@@ -21,6 +21,7 @@ mod messages_change;
 mod messages_long;
 mod messages_read;
 mod multipart;
+mod notifications;
 mod openapi;
 mod posts;
 mod posts_events;

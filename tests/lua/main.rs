@@ -10,6 +10,7 @@ mod conversation;
 mod conversation_counts;
 mod conversation_files;
 mod files;
+mod notifier;
 mod outbox;
 mod posts;
 mod presence;
