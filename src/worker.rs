@@ -101,6 +101,7 @@ impl Base {
             contact: people.narrow(),
             presence: presence.narrow(),
             deliver: events.narrow(),
+            has_log: events.narrow(),
         };
         let notifier = Notifier::new(redis.clone(), &blueprint.secret, asks, &config.notifier);
         Self {

@@ -21,7 +21,7 @@ use crate::actor::Ask;
 use crate::config::NotifierConfig;
 use crate::presence::messages::FetchPresence;
 use crate::presence::model::OnlineStatus;
-use crate::realtime::messages::Deliver;
+use crate::realtime::messages::{Deliver, HasLog};
 use crate::realtime::model::{Event, EventKind};
 use crate::redis::Redis;
 use crate::secrets::{Digester, Seal};
@@ -43,6 +43,8 @@ pub struct Asks {
     pub presence: Ask<FetchPresence>,
     /// To the event log.
     pub deliver: Ask<Deliver>,
+    /// To the same.
+    pub has_log: Ask<HasLog>,
 }
 
 #[derive(Debug)]
@@ -149,7 +151,9 @@ impl Desk {
                 continue;
             }
             if let Some((id, record)) = entry.push {
-                self.push(source, intent, user, id, record).await?;
+                if self.push(source, intent, user, &what, (&id, record)).await? {
+                    self.store.change(user, &id, Mark::Sent).await?;
+                }
             }
             if let Some((to, (id, _))) = address.zip(entry.mail) {
                 let listed = Some((user.clone(), id));
@@ -159,24 +163,23 @@ impl Desk {
         Ok(letters)
     }
 
-    /// A user without a log has had no socket for long, and nothing to push to.
+    /// False when nobody would hear of it: a user without a log has had no socket for long.
     async fn push(
         &self,
         source: &str,
         intent: u64,
         user: &UserId,
-        id: String,
-        record: Record,
-    ) -> Result<(), NotifierError> {
-        let at = chrono::Utc::now().timestamp_millis();
-        let shown = Notification::new(id.clone(), Record { at, success: true, ..record });
-        let event = Event::new(intent, user.clone(), EventKind::NotificationNew, &shown);
-        let reached =
-            self.asks.deliver.ask(Deliver { source: format!("note:{source}"), events: vec![event] });
-        if reached.await? > 0 {
-            self.store.change(user, &id, Mark::Sent).await?;
+        what: &What,
+        (id, record): (&str, Record),
+    ) -> Result<bool, NotifierError> {
+        if what.has_event() {
+            return Ok(self.asks.has_log.ask(HasLog { user: user.clone() }).await?);
         }
-        Ok(())
+        let at = chrono::Utc::now().timestamp_millis();
+        let shown = Notification::new(id.to_owned(), Record { at, success: true, ..record });
+        let event = Event::new(intent, user.clone(), EventKind::NotificationNew, &shown);
+        let deliver = Deliver { source: format!("note:{source}"), events: vec![event] };
+        Ok(self.asks.deliver.ask(deliver).await? > 0)
     }
 
     async fn is_here(&self, user: &UserId) -> Result<bool, NotifierError> {

@@ -165,6 +165,11 @@ impl What {
         }
     }
 
+    /// Whether another event tells the user's devices of the same.
+    pub(super) const fn has_event(&self) -> bool {
+        matches!(self, Self::MessageReceived { .. })
+    }
+
     /// Whether it is told over sockets; what is about one's address alone, or was asked for a moment ago, is not.
     pub(super) const fn is_pushed(&self) -> bool {
         !matches!(self, Self::VerifyEmail { .. } | Self::ResetPassword { .. } | Self::AccountClosed { .. })

@@ -1,6 +1,5 @@
 //! Brings what others did to a post to its author's log of events and to the notifier.
 
-use futures_util::future::try_join;
 use serde::Serialize;
 
 use super::actor::Asks;
@@ -74,9 +73,9 @@ impl Carrier for Courier {
         let source = format!("post:{post}");
         let notices = deeds.iter().map(|deed| deed.notice(&post, &people)).collect();
         let events = deeds.into_iter().map(|deed| deed.into_event(&post, &people)).collect();
-        let deliver = self.asks.deliver.ask(Deliver { source: source.clone(), events });
-        let notify = self.asks.notify.ask(Notify { source, notices });
-        try_join(async { Ok::<_, CarryError>(deliver.await?) }, async { Ok(notify.await?) }).await?;
+        // What happened comes before the notification of it.
+        self.asks.deliver.ask(Deliver { source: source.clone(), events }).await?;
+        self.asks.notify.ask(Notify { source, notices }).await?;
         Ok(())
     }
 }

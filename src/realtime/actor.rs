@@ -6,7 +6,7 @@ use actix::{Actor, Context};
 use futures_util::future::try_join_all;
 
 use super::error::RealtimeError;
-use super::messages::{Deliver, LogOpened, OpenLog};
+use super::messages::{Deliver, HasLog, LogOpened, OpenLog};
 use super::model::Event;
 use super::store::LogStore;
 use crate::config::RealtimeConfig;
@@ -38,6 +38,7 @@ impl Actor for EventLog {
 crate::delegate!(EventLog, log {
     Deliver => deliver,
     OpenLog => open,
+    HasLog => has_log,
 });
 
 impl Log {
@@ -52,6 +53,10 @@ impl Log {
         }
         let deliveries = per_user.iter().map(|(to, events)| self.store.deliver(to, &message.source, events));
         Ok(try_join_all(deliveries).await?.into_iter().filter(|has_log| *has_log).count())
+    }
+
+    async fn has_log(&self, message: HasLog) -> Result<bool, RealtimeError> {
+        Ok(self.store.has_log(&message.user).await?)
     }
 
     async fn open(&self, message: OpenLog) -> Result<LogOpened, RealtimeError> {

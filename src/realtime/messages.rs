@@ -17,6 +17,14 @@ pub struct Deliver {
     pub events: Vec<Event>,
 }
 
+/// Say whether a user has a log: whether there are devices that will hear of what is delivered.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, RealtimeError>")]
+pub struct HasLog {
+    /// Whose.
+    pub user: UserId,
+}
+
 /// Say where a user's log stands, and what a device missed; from now on the user has a log.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<LogOpened, RealtimeError>")]

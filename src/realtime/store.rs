@@ -1,6 +1,6 @@
 //! The event log's only way to the datastore: one function per script.
 
-use redis::Value;
+use redis::{Value, cmd};
 
 use super::keys;
 use super::messages::LogOpened;
@@ -58,6 +58,11 @@ impl LogStore {
         }
         let applied: i64 = call.run(&self.redis).await?;
         Ok(applied >= 0)
+    }
+
+    pub(super) async fn has_log(&self, user: &UserId) -> Result<bool, RedisFailure> {
+        let [position, ..] = keys::all(self.redis.keyspace(), user);
+        self.redis.command("EXISTS position", cmd("EXISTS").arg(position)).await
     }
 
     pub(super) async fn open(
