@@ -17,6 +17,7 @@ run:
 
 test:
 	@scripts/need cc redis python
+	@scripts/venv
 	cargo test --locked
 	cargo build --locked
 	scripts/contract-test "$${CARGO_TARGET_DIR:-target}/debug/ayrene"

@@ -29,6 +29,7 @@ mod posts_reactions;
 mod presence;
 mod realtime;
 mod redirect;
+mod secrets;
 mod storage_s3;
 mod uploads;
 mod url;

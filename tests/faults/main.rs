@@ -7,6 +7,7 @@ mod support;
 
 mod embedded;
 mod external;
+mod mail;
 mod messages;
 mod process;
 mod realtime;

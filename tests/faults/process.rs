@@ -122,6 +122,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let log = self.log.lock().unwrap();
+            for secret in [super::support::server::PASSWORD, "eyJ", "$argon2"] {
+                assert!(!log.contains(secret), "the log has {secret} in it");
+            }
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use super::form::Form;
-use super::schema;
 use super::server::PASSWORD;
+use super::{leaks, schema};
 
 /// Sends requests to one server, perhaps with a token.
 #[derive(Clone)]
@@ -145,6 +145,7 @@ impl Request {
         let bytes = response.bytes().await.unwrap().to_vec();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        leaks::note(leaks::Place::Answer, &format!("{headers:?} {text}"));
         let answer = Answer { status, headers, bytes, text, json };
         schema::check(self.method.as_str(), &self.path, &answer);
         answer

@@ -76,9 +76,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The mails in a folder, the oldest first.
+pub fn mails_at(folder: &Path) -> Vec<Mail> {
+    files(folder).iter().map(|path| Mail::parse(&std::fs::read(path).unwrap())).collect()
+}
+
 /// The mails in a data directory, the oldest first.
 pub fn mails_in(data_dir: &Path) -> Vec<Mail> {
-    files(&data_dir.join("mail")).iter().map(|path| Mail::parse(&std::fs::read(path).unwrap())).collect()
+    mails_at(&data_dir.join("mail"))
 }
 
 /// The SMS in a data directory, the oldest first: numbers and texts.

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod files;
 pub mod form;
+pub mod leaks;
 pub mod mail;
 pub mod person;
 pub mod pictures;
@@ -13,6 +14,7 @@ pub mod redis_server;
 pub mod s3;
 pub mod schema;
 pub mod server;
+pub mod smtp;
 pub mod socket;
 
 pub use client::{Answer, Client};

@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::client::Client;
 use super::person::Person;
-use super::{files, redis_server};
+use super::{files, leaks, redis_server};
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -22,6 +22,8 @@ pub struct TestServer {
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
     data: tempfile::TempDir,
+    /// Where what is said since its start begins.
+    said: usize,
 }
 
 /// The defaults, made light: one worker, cheap hashes, limits out of the way.
@@ -46,6 +48,8 @@ impl TestServer {
 
     /// A server with settings changed.
     pub fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        leaks::listen();
+        let said = leaks::now();
         let mut config = light_config();
         change(&mut config);
         let data = tempfile::tempdir().unwrap();
@@ -61,7 +65,7 @@ impl TestServer {
             });
         });
         let (address, handle) = receiver.recv().expect("the server starts");
-        Self { address, prefix, handle, thread: Some(thread), data }
+        Self { address, prefix, handle, thread: Some(thread), data, said }
     }
 
     /// A client without a token.
@@ -108,6 +112,9 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.stop();
+        if !std::thread::panicking() {
+            leaks::check(self.said, self.data.path());
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::leaks;
+
 /// How long anything may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -164,7 +166,7 @@ impl Socket {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             match tokio::time::timeout_at(deadline, self.stream.next()).await.ok()? {
-                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => return Some(read(&text)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => return None,
             }
@@ -177,7 +179,7 @@ impl Socket {
             let message =
                 tokio::time::timeout_at(deadline, self.stream.next()).await.expect("a frame in time");
             match message.expect("the socket is open").unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Text(text) => return read(&text),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -356,4 +358,10 @@ impl RawSocket {
         while self.stream.read(&mut rest).is_ok_and(|count| count > 0) {}
         started.elapsed()
     }
+}
+
+/// A frame, which is written down.
+fn read(text: &str) -> Value {
+    leaks::note(leaks::Place::Frame, text);
+    serde_json::from_str(text).unwrap()
 }
