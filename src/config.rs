@@ -33,6 +33,8 @@ const MIN_QUEUED_MESSAGES: usize = 4;
 const MIN_SWEEP_MS: u64 = 100;
 /// Shortest `presence.http_ttl_secs`: a use over HTTP is noted once a minute.
 const MIN_HTTP_TTL_SECS: u64 = 120;
+/// Lives of links in mails: 30 days at most.
+const MAIL_TTLS_SECS: RangeInclusive<u64> = 1..=2_592_000;
 /// Most likes and comments that a post may embed: each answer reads that many.
 const MAX_EMBEDDED: u32 = 1_000;
 
@@ -218,16 +220,48 @@ pub struct AuthConfig {
     pub hash_queue: usize,
     /// Seconds for a hash, waiting included.
     pub hash_timeout_secs: u64,
+    /// Life of what a mail resets a password with.
+    pub reset_ttl_secs: u64,
+    /// Life of what a mail verifies an address with.
+    pub verify_ttl_secs: u64,
+    /// Verify addresses without being asked to.
+    pub verify_on_register: bool,
+    /// Pages that a reset mail may lead to.
+    #[serde(deserialize_with = "list")]
+    pub frontend_prefixes: Vec<String>,
+    /// Do not tell who asks for a reset whether there is an account.
+    pub hide_account_existence: bool,
     /// Growing waits per account.
     pub account_guesses: GuessConfig,
     /// Growing waits per IP.
     pub ip_guesses: GuessConfig,
+    /// Growing waits for mails with links.
+    pub mail_requests: GuessConfig,
 }
 
 impl AuthConfig {
     /// Hashing threads with 0 resolved.
     pub fn hash_thread_count(&self) -> usize {
         if self.hash_threads > 0 { self.hash_threads } else { (cores() / 2).max(1) }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
+        if ![self.reset_ttl_secs, self.verify_ttl_secs].iter().all(|ttl| MAIL_TTLS_SECS.contains(ttl)) {
+            return refuse("auth.reset_ttl_secs, auth.verify_ttl_secs", "must be from 1 to 2592000");
+        }
+        let is_page = |prefix: &String| {
+            let url = Url::parse(prefix).ok();
+            url.is_some_and(|url| {
+                let bare = url.query().is_none() && url.fragment().is_none();
+                matches!(url.scheme(), "http" | "https") && url.has_host() && bare
+            })
+        };
+        if !self.frontend_prefixes.iter().all(is_page) {
+            let problem = "must be http or https URLs without a query, such as https://app.example/reset";
+            return refuse("auth.frontend_prefixes", problem);
+        }
+        Ok(())
     }
 }
 
@@ -453,6 +487,10 @@ pub struct RateLimitConfig {
     pub login: Quota,
     /// Token refreshes.
     pub refresh: Quota,
+    /// Password resets.
+    pub reset: Quota,
+    /// Addresses verified.
+    pub verify: Quota,
     /// Searches by user.
     pub search: Quota,
     /// Messages by user.
@@ -578,6 +616,7 @@ impl Config {
                 "must be 1 or more",
             );
         }
+        self.auth.check()?;
         self.realtime.check(max_message_bytes)?;
         self.posts.check()?;
         argon2::Params::new(self.auth.argon2_memory_kib, self.auth.argon2_iterations, 1, None).map_err(
@@ -684,6 +723,8 @@ impl RateLimitConfig {
             ("rate_limits.register", self.register),
             ("rate_limits.login", self.login),
             ("rate_limits.refresh", self.refresh),
+            ("rate_limits.reset", self.reset),
+            ("rate_limits.verify", self.verify),
             ("rate_limits.search", self.search),
             ("rate_limits.message", self.message),
             ("rate_limits.socket", self.socket),

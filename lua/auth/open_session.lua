@@ -1,8 +1,12 @@
 #!lua
 -- Opens a session of an account, the oldest giving way to it, and makes a new account permanent. The
--- sockets of those that gave way are told.
+-- sockets of those that gave way are told. Leaves a notice: one with a token to verify the address whenever it is given
+-- one, any other only if the account has signed in before, and never from this device.
 -- KEYS[1]  HASH  the account
 -- KEYS[2]  HASH  session id -> JSON {gen, jti, iat, exp, rot, made, seen, ip, ua}, times in ms
+-- KEYS[3]  ZSET  digests of devices, by when they signed in last, in ms
+-- KEYS[4]  ZSET  digests of tokens that verify the address, see issue_proof.lua
+-- KEYS[5]  ZSET  notices `<id>|<sealed>`, by id
 -- ARGV[1]  session id
 -- ARGV[2]  jti of the first refresh token
 -- ARGV[3]  IP address
@@ -10,13 +14,36 @@
 -- ARGV[5]  ms that the session lives unused
 -- ARGV[6]  sessions allowed
 -- ARGV[7]  channel of the user
--- Returns {0}: no such account · {1, issued, expires, now}: opened; times of the refresh token in ms, now in
---   microseconds since 1970
+-- ARGV[8]  digest of the device
+-- ARGV[9]  ms that a device is remembered
+-- ARGV[10] devices remembered
+-- ARGV[11] digest of the token in the notice, or empty
+-- ARGV[12] ms that the token lives
+-- ARGV[13] the sealed notice
+-- ARGV[14] ms since 1970 when the account was registered as a source of notices
+-- ARGV[15] ms for which that is good
+-- ARGV[16] notices that may wait
+-- ARGV[17] notices to return
+-- Returns {0}: no such account · {1}: registered too long ago · {2}: too many notices wait ·
+--   {3, issued, expires, now, id, notices}: opened; times of the refresh token in ms, now in microseconds since 1970, the
+--   id of the notice left, or 0, and the oldest ones
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[9]))
+local returns = redis.call('HEXISTS', KEYS[1], 'login') == 1
+local tells = ARGV[11] ~= '' or returns and not redis.call('ZSCORE', KEYS[3], ARGV[8])
+if tells and now - tonumber(ARGV[14]) > tonumber(ARGV[15]) then
+  return {1}
+end
+if tells and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[16]) then
+  return {2}
+end
+redis.call('ZADD', KEYS[3], string.format('%.0f', now), ARGV[8])
+redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - tonumber(ARGV[10]))
+redis.call('PEXPIRE', KEYS[3], ARGV[9])
 local live = {}
 local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
@@ -39,4 +66,16 @@ redis.call('HSET', KEYS[2], ARGV[1], cjson.encode({
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PERSIST', KEYS[1])
 redis.call('HSET', KEYS[1], 'login', string.format('%.0f', now))
-return {1, now, expires, time[1] * 1000000 + time[2]}
+if ARGV[11] ~= '' then
+  redis.call('ZADD', KEYS[4], string.format('%.0f', now + tonumber(ARGV[12])), ARGV[11])
+  redis.call('PEXPIRE', KEYS[4], ARGV[12])
+end
+local at_us = time[1] * 1000000 + time[2]
+if not tells then
+  return {3, now, expires, at_us, 0, {}}
+end
+local newest = redis.call('ZRANGE', KEYS[5], -1, -1, 'WITHSCORES')[2] or '0'
+local id = math.max(at_us, tonumber(newest) + 1)
+local at = string.format('%.0f', id)
+redis.call('ZADD', KEYS[5], at, at .. '|' .. ARGV[13])
+return {3, now, expires, at_us, id, redis.call('ZRANGE', KEYS[5], 0, ARGV[17] - 1)}

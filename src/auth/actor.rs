@@ -13,11 +13,13 @@ use super::error::AuthError;
 use super::keys;
 use super::messages::{
     Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, FetchAccount,
-    HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register, SignedIn, Sweep,
-    VerifyPassword, Which,
+    HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register, RequestReset,
+    RequestVerification, ResetPassword, SignedIn, Sweep, VerifyEmail, VerifyPassword, Which,
 };
-use super::model::{Account, Device, Password, Session, SessionId};
-use super::store::{AuthStore, Credentials, Ended, Liveness, Name, Opened, Rotation};
+use super::model::{Account, Device, Password, Session};
+use super::opening::{Arrival, Devices};
+use super::proofs::Proofs;
+use super::store::{AuthStore, Credentials, Ended, Liveness, Name, Rotation};
 use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
 use crate::config::{AuthConfig, GuessConfig};
@@ -63,6 +65,8 @@ pub(super) struct Manager {
     pub(super) store: AuthStore,
     pub(super) asks: Asks,
     pub(super) post: Post,
+    pub(super) proofs: Proofs,
+    pub(super) devices: Devices,
     tokens: Tokens,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
@@ -74,6 +78,8 @@ impl SessionManager {
     pub fn new(redis: Redis, secret: &SecretString, asks: Asks, config: &AuthConfig) -> Self {
         let manager = Manager {
             post: Post::new(redis.clone(), secret, asks.notify.clone()),
+            proofs: Proofs::new(secret, config),
+            devices: Devices::new(secret),
             store: AuthStore::new(redis, config),
             asks,
             tokens: Tokens::new(secret, config),
@@ -100,6 +106,10 @@ crate::delegate!(SessionManager, manager {
     EndSessionOf => end_session_of,
     ListSessions => list_sessions,
     FetchAccount => fetch_account,
+    RequestReset => request_reset,
+    ResetPassword => reset_password,
+    RequestVerification => request_verification,
+    VerifyEmail => verify_email,
     ChangeUsername => change_username,
     Sweep => sweep,
 });
@@ -121,7 +131,7 @@ impl Manager {
                     email: email.as_str().to_owned(),
                     email_verified: false,
                 };
-                self.open_session(&id, &device, welcome, false).await
+                self.open_session(&id, &device, welcome, Arrival::Registered).await
             }
             Err(error) => {
                 // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client
@@ -170,7 +180,7 @@ impl Manager {
         let (id, Credentials { account, first_username, .. }) =
             self.prove(&identity, password, &device).await?;
         let welcome = welcome(&id, &account, &first_username);
-        self.open_session(&id, &device, welcome, true).await
+        self.open_session(&id, &device, welcome, Arrival::SignedIn).await
     }
 
     async fn log_out_everywhere(&self, message: LogOutEverywhere) -> Result<(), AuthError> {
@@ -220,7 +230,7 @@ impl Manager {
         Ok(())
     }
 
-    async fn find(&self, identity: &Identity) -> Result<Option<(UserId, Credentials)>, AuthError> {
+    pub(super) async fn find(&self, identity: &Identity) -> Result<Option<(UserId, Credentials)>, AuthError> {
         let claim = match identity {
             Identity::Email(email) => self.store.claim_on(Name::Email(email)).await?,
             Identity::Username(username) => self.store.claim_on(Name::Username(username)).await?,
@@ -230,32 +240,7 @@ impl Manager {
         Ok(self.store.credentials(&id).await?.map(|credentials| (id, credentials)))
     }
 
-    /// Not only the first session welcomes: whoever crashed between account and profile gets the profile with the next.
-    async fn open_session(
-        &self,
-        id: &UserId,
-        device: &Device,
-        welcome: Welcome,
-        login: bool,
-    ) -> Result<SignedIn, AuthError> {
-        let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
-        let opened = self.store.open_session(id, &session_id, &jti, device).await?;
-        let Opened::Opened { issued_ms, expires_ms, opened_us } = opened else {
-            return Err(AuthError::AccountGone);
-        };
-        let here = async {
-            if login {
-                let signed_in = LoggedIn { user_id: id.clone(), at_us: opened_us };
-                self.asks.signed_in.ask(signed_in).await?;
-            }
-            Ok(())
-        };
-        try_join(here, async { Ok::<_, AuthError>(self.asks.welcome.ask(welcome).await?) }).await?;
-        let user_id = id.clone();
-        self.signed_in(RefreshToken { user_id, session_id, generation: 1, jti, issued_ms, expires_ms })
-    }
-
-    fn signed_in(&self, token: RefreshToken) -> Result<SignedIn, AuthError> {
+    pub(super) fn signed_in(&self, token: RefreshToken) -> Result<SignedIn, AuthError> {
         Ok(SignedIn {
             access_token: self.tokens.access(&token.user_id, &token.session_id)?,
             refresh_token: self.tokens.refresh(&token)?,
@@ -314,7 +299,7 @@ impl Manager {
     }
 
     /// The sessions have ended whether or not this succeeds; without it presence runs out by itself.
-    async fn tell_end(&self, user_id: &UserId, ended: &Ended) {
+    pub(super) async fn tell_end(&self, user_id: &UserId, ended: &Ended) {
         if ended.ended == 0 || ended.left > 0 {
             return;
         }
@@ -354,7 +339,7 @@ impl Manager {
         self.account(&message.user_id).await
     }
 
-    async fn account(&self, id: &UserId) -> Result<Account, AuthError> {
+    pub(super) async fn account(&self, id: &UserId) -> Result<Account, AuthError> {
         let credentials = self.store.credentials(id).await?;
         credentials.map(|credentials| credentials.account).ok_or(AuthError::AccountGone)
     }

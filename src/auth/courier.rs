@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use super::error::AuthError;
 use super::keys;
-use crate::actor::Ask;
+use crate::actor::{Ask, AskError};
 use crate::notifier::messages::Notify;
 use crate::notifier::model::{Notice, SEAL};
-use crate::outbox::{Carrier, Intent, Outbox};
+use crate::outbox::{BATCH, Carrier, Intent, LEASE_LIMIT_MS, MAX_WAITING, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
 use crate::secrets::Seal;
 use crate::users::model::UserId;
@@ -18,6 +18,8 @@ use secrecy::SecretString;
 
 /// The kind of our sources in the outbox.
 const KIND: &str = "account";
+/// How often a script starts over because its lease lapsed under it.
+const LEASE_TRIES: usize = 3;
 
 /// Carries notices from where they were left.
 #[derive(Debug)]
@@ -48,6 +50,33 @@ impl Left {
     }
 }
 
+/// What a script leaves a notice with.
+#[derive(Debug, Clone)]
+pub(super) struct Slip {
+    sealed: String,
+    lease_ms: u64,
+}
+
+impl Slip {
+    /// The last arguments of each of those scripts.
+    pub(super) fn arguments(self) -> Vec<String> {
+        let bounds = [self.lease_ms, LEASE_LIMIT_MS, MAX_WAITING.into(), BATCH as u64];
+        let [lease, limit, waiting, batch] = bounds.map(|number| number.to_string());
+        vec![self.sealed, lease, limit, waiting, batch]
+    }
+}
+
+/// Outcome of a script that leaves a notice.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Leaving<T> {
+    /// Nothing happened: the lease was too old.
+    Lapsed,
+    /// Nothing happened: too many notices wait.
+    Backlog,
+    /// The rest of it.
+    Done(T),
+}
+
 /// The source that an account is.
 pub(super) fn source_of(id: &UserId) -> String {
     format!("user:{id}")
@@ -59,25 +88,29 @@ impl Post {
         Self { outbox: Rc::new(Outbox::new(redis, KIND)), courier: Rc::new(courier) }
     }
 
-    /// `notice` as scripts take it.
-    pub(super) fn seal(&self, notice: &Notice) -> String {
-        self.courier.seal.close(notice)
+    /// Runs a script that may leave `notice` with `source`, under a lease.
+    pub(super) async fn leave<T>(
+        &self,
+        source: &str,
+        notice: &Notice,
+        script: impl AsyncFn(Slip) -> Result<Leaving<T>, RedisFailure>,
+    ) -> Result<T, AuthError> {
+        let sealed = self.courier.seal.close(notice);
+        for _ in 0..LEASE_TRIES {
+            let lease_ms = self.outbox.lease(source).await?;
+            match script(Slip { sealed: sealed.clone(), lease_ms }).await? {
+                Leaving::Lapsed => self.outbox.drop_lease(source),
+                Leaving::Backlog => break,
+                Leaving::Done(outcome) => return Ok(outcome),
+            }
+        }
+        Err(AuthError::Ask(AskError::Saturated))
     }
 
-    /// Registers `source` before a script leaves something there; returns since when, which the script checks against
-    /// [`crate::outbox::LEASE_LIMIT_MS`].
-    pub(super) async fn lease(&self, source: &str) -> Result<u64, RedisFailure> {
-        self.outbox.lease(source).await
-    }
-
-    /// Forgets a lease that a script found too old.
-    pub(super) fn drop_lease(&self, source: &str) {
-        self.outbox.drop_lease(source);
-    }
-
-    /// Carries what was left. A failure is not the caller's: a sweep repeats it.
-    pub(super) async fn relay(&self, source: &str, left: Left) {
-        self.outbox.relay(&self.courier, source, left.pending, left.last).await;
+    /// Carries what was left, while nobody waits. A failure, and whatever else gets in between, a sweep repairs.
+    pub(super) fn relay_later(&self, source: String, left: Left) {
+        let (outbox, courier) = (self.outbox.clone(), self.courier.clone());
+        actix::spawn(async move { outbox.relay(&courier, &source, left.pending, left.last).await });
     }
 
     /// Carries what crashed nodes left.

@@ -26,6 +26,24 @@ pub enum AuthError {
     /// Too many wrong guesses; the next one is evaluated after this time.
     #[error("too many wrong guesses")]
     Wait(Duration),
+    /// No account has this e-mail address.
+    #[error("no account has this e-mail address")]
+    UnknownAddress,
+    /// The account has no e-mail address.
+    #[error("the account has no e-mail address")]
+    NoAddress,
+    /// The token from a mail is wrong, too old, or used.
+    #[error("the token from a mail is not valid")]
+    InvalidProof,
+    /// Too many mails with links to an address; the next one may go after this time.
+    #[error("too many mails to an address")]
+    MailWait(Duration),
+    /// Google does not vouch for who this is, or not to us.
+    #[error("not a Google token for us")]
+    InvalidGoogleToken,
+    /// The keys that Google signs with are not to be had.
+    #[error("Google's keys are away")]
+    GoogleKeysAway,
     /// A name was held by another registration or change, or lost to one, for longer than one waits.
     #[error("the claim on a name lapsed")]
     Lapsed,

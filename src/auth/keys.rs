@@ -4,14 +4,21 @@
 //! |---|---|---|---|
 //! | `{user:<id>}:account` | HASH | credentials and identity | the account's; 15 s until its first session confirms it |
 //! | `{user:<id>}:sessions` | HASH | session id → JSON, at most `auth.max_sessions` | `auth.refresh_ttl_secs` after the last login or refresh |
+//! | `{user:<id>}:devices` | ZSET | digests of the newest 64 devices, by when they signed in last | 180 days after the last login |
+//! | `{user:<id>}:proofs:<kind>` | ZSET | digests of the newest 3 tokens in mails, by when they end | until the last one ends |
 //! | `{user:<id>}:notices` | ZSET | sealed notices to carry to the notifier, by id | until carried |
 //! | `{phone:<digest>}:notices` | ZSET | the same of a phone number | until carried |
 //! | `{email:<digest>}` | STRING | claim: `<user id>`, once confirmed `<user id>:<when>` | the account's; 15 s while unconfirmed |
 //! | `{username:<digest>}` | STRING | the same | the name's; 15 s while unconfirmed |
+//! | `{google:<digest>}` | STRING | the same on a Google account | the account's; 15 s while unconfirmed |
 //! | `{guess:<who>}:account` | HASH | wrong passwords for an account | `auth.account_guesses.forget_secs` |
 //! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
 //! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |
 //! | `{guess-ip:<ip>}` | HASH | wrong passwords from an address | `auth.ip_guesses.forget_secs` |
+//!//! | `{mail:<who>}:requests` | HASH | mails with a link, to an address or account | `auth.mail_requests.forget_secs` |
+//!
+//! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
+//! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id).
 //!
 //! Addresses and names stand in keys as digests: key names reach logs and slow-logs.
 
@@ -19,6 +26,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest;
 
+use super::model::GoogleSub;
 use crate::redis::{Key, Keyspace};
 use crate::users::model::{Email, UserId, Username};
 
@@ -27,12 +35,45 @@ pub(super) const PENDING_MS: u64 = 15_000;
 /// How long an address counts as known after a login. Seconds
 pub(super) const KNOWN_SECS: u64 = 30 * 24 * 3600;
 
+/// How long a device is remembered after a login, ms, and how many of an account are.
+pub(super) const DEVICE_MS: u64 = 180 * 24 * 3600 * 1000;
+pub(super) const DEVICES: u32 = 64;
+
+/// What a token in a mail allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProofKind {
+    ResetPassword,
+    VerifyEmail,
+}
+
+impl ProofKind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::ResetPassword => "reset",
+            Self::VerifyEmail => "email",
+        }
+    }
+}
+
 pub(super) fn account(space: &Keyspace, id: &UserId) -> Key {
     space.part("user", id.as_str(), "account")
 }
 
 pub(super) fn sessions(space: &Keyspace, id: &UserId) -> Key {
     space.part("user", id.as_str(), "sessions")
+}
+
+pub(super) fn devices(space: &Keyspace, id: &UserId) -> Key {
+    space.part("user", id.as_str(), "devices")
+}
+
+pub(super) fn proofs(space: &Keyspace, id: &UserId, kind: ProofKind) -> Key {
+    space.part("user", id.as_str(), &format!("proofs:{}", kind.name()))
+}
+
+/// `who` is an account, or the digest of an address.
+pub(super) fn mail_requests(space: &Keyspace, who: &str) -> Key {
+    space.part("mail", who, "requests")
 }
 
 /// `source` is `user:<id>` or `phone:<digest>`.
@@ -52,6 +93,14 @@ pub(super) fn email(space: &Keyspace, email: &Email) -> Key {
 
 pub(super) fn username(space: &Keyspace, username: &Username) -> Key {
     space.root("username", &digest(&username.key()))
+}
+
+pub(super) fn google(space: &Keyspace, sub: &GoogleSub) -> Key {
+    space.root("google", &google_digest(sub))
+}
+
+pub(super) fn google_digest(sub: &GoogleSub) -> String {
+    digest(sub.as_str())
 }
 
 pub(super) fn account_guesses(space: &Keyspace, who: &str) -> Key {

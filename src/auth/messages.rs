@@ -1,5 +1,7 @@
 //! What the session manager and the password hasher can be asked.
 
+use std::net::IpAddr;
+
 use actix::Message;
 
 use super::error::{AuthError, HashError};
@@ -144,6 +146,48 @@ pub struct ListSessions {
 pub struct FetchAccount {
     /// Whose.
     pub user_id: UserId,
+}
+
+/// Mail a link to choose another password.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct RequestReset {
+    /// The account's address.
+    pub email: Email,
+    /// The page to lead to; ours, unless this one is configured.
+    pub prefix: Option<String>,
+}
+
+/// Choose another password. Every session ends.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct ResetPassword {
+    /// From the link.
+    pub token_id: String,
+    /// From the link. Works once.
+    pub token: String,
+    /// Must not be common.
+    pub new_password: Password,
+    /// Where this comes from: its wrong guesses are forgotten, see [`Device::network`].
+    pub network: IpAddr,
+}
+
+/// Mail a link to prove an account's address. Nothing is mailed when it is proven already.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct RequestVerification {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// Prove an account's address.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct VerifyEmail {
+    /// From the link.
+    pub token_id: String,
+    /// From the link. Works once.
+    pub token: String,
 }
 
 /// Give a user another name. Safe to repeat: what a crash left half done is done then.

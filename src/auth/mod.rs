@@ -16,6 +16,8 @@ mod keys;
 pub mod messages;
 pub mod model;
 mod names;
+mod opening;
+mod proofs;
 pub mod routes;
 mod store;
 pub mod tokens;

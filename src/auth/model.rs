@@ -37,6 +37,23 @@ impl Password {
     }
 }
 
+/// The id of a Google account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoogleSub(String);
+
+impl GoogleSub {
+    /// The id in `text`, if it can be one (OpenID Connect Core, 2: at most 255 ASCII characters).
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A session's id, as it stands in tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionId(String);
@@ -97,7 +114,7 @@ pub struct Session {
 pub struct Account {
     /// 24 hex characters.
     pub id: String,
-    /// As given at registration.
+    /// As given at registration; empty when the account has none.
     pub email: String,
     /// When the account was made.
     pub created_ms: i64,

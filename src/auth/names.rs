@@ -1,4 +1,4 @@
-//! Unique names: claims on e-mail addresses and usernames.
+//! Unique names: claims on e-mail addresses, usernames and Google accounts.
 //!
 //! A claim lives in the slot of its name, what it is for in its user's. So a claim lapses by itself until it is
 //! confirmed, which happens when what it is for has been written; and a confirmed claim whose holder turns out not to
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::actor::Manager;
 use super::error::AuthError;
+use super::keys;
 use super::messages::ChangeUsername;
 use super::store::{Claim, Claimed, Name};
 use crate::users::messages::{BeginRename, FetchNames, FinishRename};
@@ -49,6 +50,7 @@ impl Manager {
         // An account without a profile is being made at this moment, or waits for its next login.
         Ok(self.store.credentials(&holder).await?.is_some_and(|found| match name {
             Name::Email(_) => true,
+            Name::Google(sub) => found.google == Some(keys::google_digest(sub)),
             Name::Username(username) => found.first_username.key() == username.key(),
         }))
     }

@@ -1,13 +1,18 @@
 //! The session manager's only way to the datastore: one function per script.
 
+mod google;
+mod proofs;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use redis::cmd;
 use serde::Deserialize;
 
-use super::keys::{self, KNOWN_SECS, PENDING_MS};
-use super::model::{Account, Device, Session, SessionId};
+use super::courier::{self, Leaving, Left, Slip};
+use super::keys::{self, DEVICE_MS, DEVICES, KNOWN_SECS, PENDING_MS, ProofKind};
+use super::model::{Account, Device, GoogleSub, Session, SessionId};
+use super::proofs::Proof;
 use super::tokens::RefreshToken;
 use crate::config::{AuthConfig, GuessConfig};
 use crate::redis::throttle::{self, Verdict};
@@ -19,7 +24,7 @@ static CLAIM: Script = script!("auth/claim", 1);
 static CONFIRM_CLAIM: Script = script!("auth/confirm_claim", 1);
 static RELEASE_CLAIM: Script = script!("auth/release_claim", 1);
 static CREATE_ACCOUNT: Script = script!("auth/create_account", 1);
-static OPEN_SESSION: Script = script!("auth/open_session", 2);
+static OPEN_SESSION: Script = script!("auth/open_session", 5);
 static CHECK_SESSION: Script = script!("auth/check_session", 2);
 static ROTATE_SESSION: Script = script!("auth/rotate_session", 2);
 static END_SESSIONS: Script = script!("auth/end_sessions", 1);
@@ -46,18 +51,30 @@ pub(super) enum Claimed {
     },
 }
 
-/// A unique name: an e-mail address or a username.
+/// A unique name: an e-mail address, a username, or somebody's id at Google.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Name<'a> {
     Email(&'a Email),
     Username(&'a Username),
+    Google(&'a GoogleSub),
 }
 
-/// Outcome of opening a session.
+/// What may be news about a session to be opened.
+#[derive(Debug)]
+pub(super) struct News {
+    /// Digest of the device.
+    pub(super) device: String,
+    /// What the notice carries to verify the address; without one the notice is about the device.
+    pub(super) proof: Option<Proof>,
+}
+
+/// An opened session.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Opened {
-    NoAccount,
-    Opened { issued_ms: i64, expires_ms: i64, opened_us: i64 },
+pub(super) struct Opened {
+    pub(super) issued_ms: i64,
+    pub(super) expires_ms: i64,
+    pub(super) opened_us: i64,
+    pub(super) left: Option<Left>,
 }
 
 /// Whether a session lives.
@@ -96,6 +113,8 @@ pub(super) struct Credentials {
     /// The name at registration, which a profile that was never written begins with.
     pub(super) first_username: Username,
     pub(super) password_hash: Option<String>,
+    /// Digest of the linked Google account's id.
+    pub(super) google: Option<String>,
 }
 
 /// A session as `lua/auth/open_session.lua` writes it.
@@ -134,10 +153,19 @@ impl AuthStore {
         keys::sessions(self.redis.keyspace(), id)
     }
 
+    fn notices_key(&self, id: &UserId) -> Key {
+        keys::notices(self.redis.keyspace(), &courier::source_of(id))
+    }
+
+    fn proofs_key(&self, id: &UserId, kind: ProofKind) -> Key {
+        keys::proofs(self.redis.keyspace(), id, kind)
+    }
+
     fn name_key(&self, name: Name<'_>) -> Key {
         match name {
             Name::Email(email) => keys::email(self.redis.keyspace(), email),
             Name::Username(username) => keys::username(self.redis.keyspace(), username),
+            Name::Google(sub) => keys::google(self.redis.keyspace(), sub),
         }
     }
 
@@ -212,26 +240,45 @@ impl AuthStore {
         Ok((!fields.is_empty()).then(|| credentials(id, fields)))
     }
 
+    /// Nothing when there is no such account.
     pub(super) async fn open_session(
         &self,
         id: &UserId,
         session: &SessionId,
         jti: &str,
         device: &Device,
-    ) -> Result<Opened, RedisFailure> {
-        let call = OPEN_SESSION
-            .keys([&self.account_key(id), &self.sessions_key(id)])
+        news: &News,
+        slip: Slip,
+    ) -> Result<Leaving<Option<Opened>>, RedisFailure> {
+        let space = self.redis.keyspace();
+        let (digest, ttl_ms) =
+            news.proof.as_ref().map_or(("", 0), |proof| (proof.digest.as_str(), proof.ttl_ms));
+        let reply: Vec<redis::Value> = OPEN_SESSION
+            .keys([
+                &self.account_key(id),
+                &self.sessions_key(id),
+                &keys::devices(space, id),
+                &self.proofs_key(id, ProofKind::VerifyEmail),
+                &self.notices_key(id),
+            ])
             .arg(&[session.as_str(), jti, &device.ip.to_string(), &device.user_agent])
             .arg(self.refresh_ttl_ms)
             .arg(self.max_sessions)
-            .arg(keys::events_channel(self.redis.keyspace(), id));
-        let reply: Vec<redis::Value> = call.run(&self.redis).await?;
-        if let [_no_account] = reply.as_slice() {
-            return Ok(Opened::NoAccount);
-        }
-        let (_opened, issued_ms, expires_ms, opened_us): (u8, i64, i64, i64) =
-            OPEN_SESSION.read(redis::Value::Array(reply))?;
-        Ok(Opened::Opened { issued_ms, expires_ms, opened_us })
+            .arg(keys::events_channel(space, id))
+            .arg(&news.device)
+            .arg(DEVICE_MS)
+            .arg(DEVICES)
+            .arg(digest)
+            .arg(ttl_ms)
+            .arg(slip.arguments())
+            .run(&self.redis)
+            .await?;
+        leaving(reply, |reply| {
+            let (_opened, issued_ms, expires_ms, opened_us, last, pending): (u8, _, _, _, u64, Vec<String>) =
+                OPEN_SESSION.read(reply)?;
+            let left = (last > 0).then(|| Left::new(last, &pending));
+            Ok(Opened { issued_ms, expires_ms, opened_us, left })
+        })
     }
 
     pub(super) async fn check_session(
@@ -341,10 +388,46 @@ impl AuthStore {
         throttle::forgive(&self.redis, key).await
     }
 
+    /// Forgets the wrong guesses at an account, but for those from other addresses that have logged in before.
+    pub(super) async fn forget_guesses(&self, who: &str, ip: IpAddr) -> Result<(), RedisFailure> {
+        let space = self.redis.keyspace();
+        let mut command = cmd("DEL");
+        command.arg(keys::account_guesses(space, who)).arg(keys::account_guesses_from(space, who, ip));
+        self.redis.command("DEL guesses", &command).await
+    }
+
     pub(super) async fn remember_address(&self, who: &str, ip: IpAddr) -> Result<(), RedisFailure> {
         let key = keys::known_address(self.redis.keyspace(), who, ip);
         self.redis.command("SET known", cmd("SET").arg(key).arg(1).arg("EX").arg(KNOWN_SECS)).await
     }
+}
+
+/// The first number of a script's array.
+fn code(reply: &[redis::Value]) -> i64 {
+    match reply.first() {
+        Some(redis::Value::Int(code)) => *code,
+        _ => 0,
+    }
+}
+
+/// What the scripts that leave notices have in common: 0 stands for nobody, 1 for a lapsed lease, 2 for a backlog; `read`
+/// reads anything else.
+fn leaving<T>(
+    reply: Vec<redis::Value>,
+    read: impl FnOnce(redis::Value) -> Result<T, RedisFailure>,
+) -> Result<Leaving<Option<T>>, RedisFailure> {
+    match code(&reply) {
+        0 => Ok(Leaving::Done(None)),
+        1 => Ok(Leaving::Lapsed),
+        2 => Ok(Leaving::Backlog),
+        _ => read(redis::Value::Array(reply)).map(|outcome| Leaving::Done(Some(outcome))),
+    }
+}
+
+/// Reads `{code, id, notices, ended, now}` of scripts that end every session.
+fn left_and_ended(script: &Script, reply: redis::Value) -> Result<(Left, Ended), RedisFailure> {
+    let (_done, last, pending, ended, at_us): (u8, u64, Vec<String>, u32, i64) = script.read(reply)?;
+    Ok((Left::new(last, &pending), Ended { ended, left: 0, at_us }))
 }
 
 fn credentials(id: &UserId, mut fields: HashMap<String, String>) -> Credentials {
@@ -359,5 +442,6 @@ fn credentials(id: &UserId, mut fields: HashMap<String, String>) -> Credentials 
         signed_up_using: fields.remove("via").unwrap_or_default(),
     };
     let first_username = Username::accepted(fields.remove("username").unwrap_or_default());
-    Credentials { account, first_username, password_hash: fields.remove("password") }
+    let (password_hash, google) = (fields.remove("password"), fields.remove("google"));
+    Credentials { account, first_username, password_hash, google }
 }

@@ -38,6 +38,10 @@ pub enum LimitedAction {
     Login,
     /// Refreshing tokens.
     Refresh,
+    /// Asking for a password reset, and resetting.
+    Reset,
+    /// Verifying an address.
+    Verify,
     /// Searching one's links, by user.
     Search,
     /// Sending and editing messages, by user.
@@ -64,7 +68,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Redirect,
         Self::Unlock,
         Self::ShortenGuest,
@@ -72,6 +76,8 @@ impl LimitedAction {
         Self::Register,
         Self::Login,
         Self::Refresh,
+        Self::Reset,
+        Self::Verify,
         Self::Search,
         Self::Message,
         Self::Socket,
@@ -95,6 +101,8 @@ impl LimitedAction {
             Self::Register => "register",
             Self::Login => "login",
             Self::Refresh => "refresh",
+            Self::Reset => "reset",
+            Self::Verify => "verify",
             Self::Search => "search",
             Self::Message => "message",
             Self::Socket => "socket",
@@ -118,6 +126,8 @@ impl LimitedAction {
             Self::Register => "Too many accounts made from this address, try again later",
             Self::Login => "Too many logins from this address, slow down",
             Self::Refresh => "Too many token refreshes from this address, slow down",
+            Self::Reset => "Too many password resets from this address, try again later",
+            Self::Verify => "Too many addresses verified from this address, try again later",
             Self::Search => "Too many searches, slow down",
             Self::Message => "Too many messages, slow down",
             Self::Socket => "Too many sockets opened from this address, slow down",
@@ -140,6 +150,8 @@ impl LimitedAction {
             Self::Register => config.register,
             Self::Login => config.login,
             Self::Refresh => config.refresh,
+            Self::Reset => config.reset,
+            Self::Verify => config.verify,
             Self::Search => config.search,
             Self::Message => config.message,
             Self::Socket => config.socket,

@@ -26,6 +26,7 @@ use crate::auth::model::Password;
 use crate::config::{GuessConfig, ShortenerConfig};
 use crate::redis::Redis;
 use crate::users::model::UserId;
+use crate::values::network;
 
 /// Random codes tried before giving up; with 56^7 of them the second is never needed.
 const CODE_TRIES: usize = 8;
@@ -370,7 +371,7 @@ impl Links {
     }
 
     fn attempt(&self, visitor: Visitor) -> Attempt {
-        let ip = if self.full_ips { visitor.ip } else { visitor.truncated_ip() };
+        let ip = if self.full_ips { visitor.ip } else { network::truncated(visitor.ip) };
         Attempt {
             http_method: visitor.http_method,
             ip,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here identifies a person unless `shortener.full_ips` is on.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quick_cache::unsync::Cache;
@@ -70,16 +70,6 @@ pub struct Visitor {
     pub referrer: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: String,
-}
-
-impl Visitor {
-    /// The address cut to its network: /24, or /48 for IPv6.
-    pub fn truncated_ip(&self) -> IpAddr {
-        match self.ip {
-            IpAddr::V4(ip) => IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8))),
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80))),
-        }
-    }
 }
 
 /// Class of a user agent.

@@ -1,5 +1,6 @@
-//! Plain values that every domain shares: ids, bounded text, times, links to us. Imports nothing of ours.
+//! Plain values that every domain shares: ids, bounded text, times, networks, links to us. Imports nothing of ours.
 
+pub mod network;
 pub mod object_id;
 pub mod public_url;
 pub mod text;

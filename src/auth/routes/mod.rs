@@ -44,7 +44,20 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         AuthError::AccountGone if links => ApiError::new(StatusCode::BAD_REQUEST, "User ID is invalid"),
         AuthError::AccountGone => ApiError::unauthorized("Token is expired or invalid"),
         AuthError::UnknownSession => ApiError::new(StatusCode::BAD_REQUEST, "Session ID is invalid"),
-        AuthError::Lapsed => ApiError::unavailable(),
+        AuthError::UnknownAddress => ApiError::new(StatusCode::BAD_REQUEST, "Email does not exists"),
+        AuthError::NoAddress => {
+            let field = FieldError::new("email", "this account has none");
+            ApiError::invalid("Provided data is invalid", vec![field])
+        }
+        AuthError::InvalidProof => {
+            ApiError::new(StatusCode::UNAUTHORIZED, "Token in either invalid or expired")
+        }
+        AuthError::MailWait(time) => ApiError::too_many(
+            "Too many mails asked for, wait before the next one",
+            time.as_millis().div_ceil(1000) as u64,
+        ),
+        AuthError::InvalidGoogleToken => ApiError::new(StatusCode::BAD_REQUEST, "Google ID is invalid"),
+        AuthError::Lapsed | AuthError::GoogleKeysAway => ApiError::unavailable(),
         AuthError::Ask(error) => error.into(),
         AuthError::Redis(failure) => (&failure).into(),
         AuthError::Crypto(_) => ApiError::internal(&error),

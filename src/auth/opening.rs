@@ -1,0 +1,144 @@
+//! Opening sessions, and what accounts hear of it.
+//!
+//! Invariant: a session from a device that the account has not signed in from is never opened without the account
+//! hearing of it, except the very first one.
+
+use futures_util::future::try_join;
+use secrecy::SecretString;
+
+use super::actor::Manager;
+use super::courier::source_of;
+use super::error::AuthError;
+use super::messages::SignedIn;
+use super::model::{Device, SessionId};
+use super::proofs::Proof;
+use super::store::{News, Opened};
+use super::tokens::RefreshToken;
+use crate::notifier::model::{Notice, What};
+use crate::presence::messages::SignedIn as LoggedIn;
+use crate::secrets::Digester;
+use crate::users::messages::Welcome;
+use crate::users::model::UserId;
+use crate::values::network;
+
+/// How somebody comes to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// With an account just made: an address that is not proven yet gets the mail to prove it.
+    Registered,
+    /// With one that was there: presence hears of it, and the owner if the device is a new one.
+    SignedIn,
+}
+
+/// Tells devices apart.
+#[derive(Debug)]
+pub(super) struct Devices(Digester);
+
+impl Devices {
+    pub(super) fn new(secret: &SecretString) -> Self {
+        Self(Digester::new(secret, "auth: devices"))
+    }
+
+    /// The same for the same kind of program in the same network, /24 or /48: addresses within a network change, and
+    /// programs get new versions, without being another device.
+    fn digest(&self, device: &Device) -> String {
+        self.0.of(&[&network::truncated(device.ip).to_string(), &without_versions(&device.user_agent)])
+    }
+}
+
+/// A user agent without the numbers of versions: what follows a slash or, as in `rv:120.0`, a colon.
+fn without_versions(user_agent: &str) -> String {
+    let mut in_version = false;
+    let kept = user_agent.chars().filter(|&c| {
+        in_version = matches!(c, '/' | ':')
+            || in_version && (c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+'));
+        !in_version
+    });
+    kept.collect()
+}
+
+impl Manager {
+    /// Opens a session. Not only the first one welcomes: whoever crashed between account and profile gets the profile
+    /// with the next.
+    pub(super) async fn open_session(
+        &self,
+        id: &UserId,
+        device: &Device,
+        welcome: Welcome,
+        arrival: Arrival,
+    ) -> Result<SignedIn, AuthError> {
+        let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
+        let (proof, notice) = match self.mailed_on(arrival, &welcome) {
+            Some((proof, notice)) => (Some(proof), notice),
+            None => (None, new_device(id, device)),
+        };
+        let news = News { device: self.devices.digest(device), proof };
+        let source = source_of(id);
+        let open = async |slip| self.store.open_session(id, &session_id, &jti, device, &news, slip).await;
+        let opened = self.post.leave(&source, &notice, open).await?.ok_or(AuthError::AccountGone)?;
+        let Opened { issued_ms, expires_ms, opened_us, left } = opened;
+        let here = async {
+            if arrival == Arrival::SignedIn {
+                let signed_in = LoggedIn { user_id: id.clone(), at_us: opened_us };
+                self.asks.signed_in.ask(signed_in).await?;
+            }
+            Ok(())
+        };
+        let outcome =
+            try_join(here, async { Ok::<_, AuthError>(self.asks.welcome.ask(welcome).await?) }).await;
+        // Only now: who tells the user wants the profile.
+        if let Some(left) = left {
+            self.post.relay_later(source, left);
+        }
+        outcome?;
+        let user_id = id.clone();
+        self.signed_in(RefreshToken { user_id, session_id, generation: 1, jti, issued_ms, expires_ms })
+    }
+
+    fn mailed_on(&self, arrival: Arrival, welcome: &Welcome) -> Option<(Proof, Notice)> {
+        if arrival == Arrival::SignedIn || welcome.email_verified {
+            return None;
+        }
+        self.proofs.of_registration(&welcome.user_id, &welcome.email)
+    }
+}
+
+fn new_device(id: &UserId, device: &Device) -> Notice {
+    let what = What::NewDevice {
+        ip: device.ip.to_string(),
+        user_agent: device.user_agent.clone(),
+        at_ms: chrono::Utc::now().timestamp_millis(),
+    };
+    Notice::to_user(id, what)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn digest(ip: &str, user_agent: &str) -> String {
+        let ip = ip.parse().unwrap();
+        let device = Device { ip, network: ip, user_agent: user_agent.to_owned() };
+        Devices::new(&"secret".to_owned().into()).digest(&device)
+    }
+
+    #[test]
+    fn a_device_is_a_kind_of_program_in_a_network() {
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0";
+        let home = digest("203.0.113.7", firefox);
+        assert_eq!(home, digest("203.0.113.250", &firefox.replace("120.0", "121.0.1")));
+        assert_ne!(home, digest("203.0.114.7", firefox));
+        assert_ne!(home, digest("203.0.113.7", "curl/8.5.0"));
+        assert_ne!(digest("203.0.113.7", "phone-1"), digest("203.0.113.7", "phone-2"));
+        let v6 = digest("2001:db8:1:2::3", "");
+        assert_eq!(v6, digest("2001:db8:1:ffff::9", ""));
+        assert_ne!(v6, digest("2001:db8:2::3", ""));
+    }
+
+    #[test]
+    fn versions_are_what_follows_a_slash_or_a_colon() {
+        assert_eq!(without_versions("a/1.0 (b; c 2) d/3-beta+4_5;e"), "a (b; c 2) d;e");
+        assert_eq!(without_versions("//"), "");
+    }
+}
