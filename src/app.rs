@@ -117,6 +117,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         openapi::routes(),
         pages::routes(),
         auth::routes::links::routes(),
+        auth::routes::mails::routes(),
         auth::routes::social::routes(),
         conversation::routes::files::routes(),
         conversation::routes::routes(),

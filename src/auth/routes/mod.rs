@@ -1,6 +1,7 @@
 //! HTTP for accounts and sessions, on both surfaces.
 
 pub mod links;
+pub mod mails;
 pub mod social;
 
 use std::future::Future;
