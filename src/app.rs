@@ -28,6 +28,7 @@ use crate::actor::{Gate, Mailbox};
 use crate::auth;
 use crate::auth::error::HashError;
 use crate::auth::hasher::PasswordHasher;
+use crate::auth::jwks::GoogleKeys;
 use crate::config::Config;
 use crate::conversation;
 use crate::conversation::routes::MessageRules;
@@ -117,6 +118,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         openapi::routes(),
         pages::routes(),
         auth::routes::links::routes(),
+        auth::routes::google::routes(),
         auth::routes::mails::routes(),
         auth::routes::social::routes(),
         conversation::routes::files::routes(),
@@ -169,7 +171,9 @@ impl Application {
         let hasher = start_hasher(&config)?;
         let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
         let painter = start_painter(&config);
-        let blueprint = Arc::new(Blueprint { config, redis, secret, hasher, hub, painter, storage, places });
+        let google = start_google_keys(&config);
+        let blueprint =
+            Arc::new(Blueprint { config, redis, secret, hasher, google, hub, painter, storage, places });
         let background = Background::start(&blueprint, ways_out);
         let server = serve(blueprint, listener, &public_url, metrics)?;
         Ok(Self {
@@ -255,6 +259,12 @@ fn start_hasher(config: &Config) -> Result<Mailbox<PasswordHasher>, StartError> 
     let gate =
         Gate::new(threads + config.auth.hash_queue, Duration::from_secs(config.auth.hash_timeout_secs));
     Ok(Mailbox::new(address, gate))
+}
+
+/// Who waits for a key waits for one fetch at most, and a little more.
+fn start_google_keys(config: &Config) -> Mailbox<GoogleKeys> {
+    let timeout = Duration::from_secs(config.google.timeout_secs) + HANDLING;
+    Mailbox::new(GoogleKeys::new(&config.google).start(), Gate::new(config.actors.max_in_flight, timeout))
 }
 
 fn start_painter(config: &Config) -> Mailbox<Painter> {

@@ -39,7 +39,7 @@ const SLICE: usize = 16 * 1024;
         auth::routes::links::register, auth::routes::links::login, auth::routes::links::refresh,
         auth::routes::links::me, auth::routes::links::logout, auth::routes::links::logout_other,
         auth::routes::links::profile, auth::routes::links::sessions,
-        auth::routes::mails::reset_password, auth::routes::mails::request_verification,
+        auth::routes::google::sign_in, auth::routes::mails::reset_password, auth::routes::mails::request_verification,
         auth::routes::mails::verify_email,
         auth::routes::social::register, auth::routes::social::login, auth::routes::social::refresh,
         auth::routes::social::me, auth::routes::social::logout,

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use crate::actor::{Ask, AskError, Gate, Mailbox};
 use crate::auth::hasher::PasswordHasher;
+use crate::auth::jwks::GoogleKeys;
 use crate::auth::messages::ChangeUsername;
 use crate::auth::{Asks, SessionManager};
 use crate::config::Config;
@@ -45,6 +46,8 @@ pub struct Blueprint {
     pub secret: SecretString,
     /// The pool that hashes passwords.
     pub hasher: Mailbox<PasswordHasher>,
+    /// Who has the keys that Google signs with.
+    pub google: Mailbox<GoogleKeys>,
     /// The node's ear.
     pub hub: Addr<Hub>,
     /// The pool that scales pictures.
@@ -115,7 +118,7 @@ impl Base {
     }
 
     fn sessions(&self, blueprint: &Blueprint) -> SessionManager {
-        let Blueprint { config, secret, hasher, .. } = blueprint;
+        let Blueprint { config, secret, hasher, google, .. } = blueprint;
         let asks = Asks {
             hash: hasher.narrow(),
             verify: hasher.narrow(),
@@ -127,8 +130,9 @@ impl Base {
             signed_out: self.presence.narrow(),
             touch: self.presence.narrow(),
             notify: self.notifier.narrow(),
+            google_key: google.narrow(),
         };
-        SessionManager::new(self.redis.clone(), secret, asks, &config.auth)
+        SessionManager::new(self.redis.clone(), secret, asks, &config.auth, &config.google)
     }
 
     fn conversations(&self, blueprint: &Blueprint) -> Conversations {

@@ -5,29 +5,31 @@
 use std::rc::Rc;
 
 use actix::{Actor, Context};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 use secrecy::SecretString;
 
 use super::courier::Post;
 use super::error::AuthError;
+use super::google::Google;
 use super::keys;
 use super::messages::{
     Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, FetchAccount,
-    HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register, RequestReset,
-    RequestVerification, ResetPassword, SignedIn, Sweep, VerifyEmail, VerifyPassword, Which,
+    FetchGoogleKey, HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register,
+    RequestReset, RequestVerification, ResetPassword, SignInWithGoogle, SignedIn, Sweep, VerifyEmail,
+    VerifyPassword, Which,
 };
 use super::model::{Account, Device, Password, Session};
 use super::opening::{Arrival, Devices};
 use super::proofs::Proofs;
-use super::store::{AuthStore, Credentials, Ended, Liveness, Name, Rotation};
+use super::store::{AuthStore, Credentials, Ended, Liveness, Name, NewAccount, Rotation};
 use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
-use crate::config::{AuthConfig, GuessConfig};
+use crate::config::{AuthConfig, GoogleConfig, GuessConfig};
 use crate::notifier::messages::Notify;
 use crate::presence::messages::{SignedIn as LoggedIn, SignedOut, Touch};
 use crate::redis::{Key, Redis};
 use crate::users::messages::{BeginRename, FetchNames, FinishRename, Welcome};
-use crate::users::model::{Email, UserId, Username};
+use crate::users::model::{UserId, Username};
 
 /// Owns accounts, sessions and tokens.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub struct Asks {
     pub touch: Ask<Touch>,
     /// To the notifier.
     pub notify: Ask<Notify>,
+    /// To who has Google's keys.
+    pub google_key: Ask<FetchGoogleKey>,
 }
 
 #[derive(Debug)]
@@ -67,6 +71,7 @@ pub(super) struct Manager {
     pub(super) post: Post,
     pub(super) proofs: Proofs,
     pub(super) devices: Devices,
+    pub(super) google: Google,
     tokens: Tokens,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
@@ -75,11 +80,18 @@ pub(super) struct Manager {
 
 impl SessionManager {
     /// A session manager on this worker's connection.
-    pub fn new(redis: Redis, secret: &SecretString, asks: Asks, config: &AuthConfig) -> Self {
+    pub fn new(
+        redis: Redis,
+        secret: &SecretString,
+        asks: Asks,
+        config: &AuthConfig,
+        google: &GoogleConfig,
+    ) -> Self {
         let manager = Manager {
             post: Post::new(redis.clone(), secret, asks.notify.clone()),
             proofs: Proofs::new(secret, config),
             devices: Devices::new(secret),
+            google: Google::new(google),
             store: AuthStore::new(redis, config),
             asks,
             tokens: Tokens::new(secret, config),
@@ -106,6 +118,7 @@ crate::delegate!(SessionManager, manager {
     EndSessionOf => end_session_of,
     ListSessions => list_sessions,
     FetchAccount => fetch_account,
+    SignInWithGoogle => sign_in_with_google,
     RequestReset => request_reset,
     ResetPassword => reset_password,
     RequestVerification => request_verification,
@@ -115,64 +128,64 @@ crate::delegate!(SessionManager, manager {
 });
 
 impl Manager {
-    /// Claims the names, writes the account, confirms the names, opens the session. Claims and account
-    /// lapse by themselves unless the next step confirms them, so a crash in between leaves nothing behind.
     async fn register(&self, message: Register) -> Result<SignedIn, AuthError> {
         let Register { email, username, password, device } = message;
         let password_hash = self.asks.hash.ask(HashPassword { password, refuse_common: true }).await?;
         let id = UserId::generate(chrono::Utc::now());
         let username = username.unwrap_or_else(|| Username::of(&id));
-        match self.found_account(&id, &email, &username, &password_hash).await {
-            Ok(created_ms) => {
-                let welcome = Welcome {
-                    user_id: id.clone(),
-                    created_ms,
-                    username: username.as_str().to_owned(),
-                    email: email.as_str().to_owned(),
-                    email_verified: false,
-                };
-                self.open_session(&id, &device, welcome, Arrival::Registered).await
-            }
+        let account = NewAccount {
+            email: Some(&email),
+            username: &username,
+            password_hash: Some(&password_hash),
+            google: None,
+            via: "EMAIL",
+        };
+        let names = [Name::Email(&email), Name::Username(&username)];
+        match self.found_account(&id, &names, &account).await {
+            Ok(welcome) => self.open_session(&id, &device, welcome, Arrival::Registered).await,
             Err(error) => {
                 // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client
                 // wait. Only here: once a session may have made the account permanent, its names are its own.
                 let store = self.store.clone();
                 actix::spawn(async move {
-                    for name in [Name::Email(&email), Name::Username(&username)] {
-                        if let Err(error) = store.release_claim_of(name, &id).await {
-                            tracing::debug!(%error, "a claim is left to lapse");
-                        }
-                    }
+                    store.give_back(&id, &[Name::Email(&email), Name::Username(&username)]).await;
                 });
                 Err(error)
             }
         }
     }
 
-    /// When the account was made, in ms.
-    async fn found_account(
+    /// Claims the names, writes the account, confirms the names; its first session makes it permanent. Claims and
+    /// account lapse by themselves unless the next step confirms them, so a crash in between leaves nothing behind.
+    pub(super) async fn found_account(
         &self,
         id: &UserId,
-        email: &Email,
-        username: &Username,
-        password_hash: &str,
-    ) -> Result<i64, AuthError> {
-        let names = [Name::Email(email), Name::Username(username)];
-        if !self.claim(names[0], id).await? {
-            return Err(AuthError::EmailTaken);
+        names: &[Name<'_>],
+        account: &NewAccount<'_>,
+    ) -> Result<Welcome, AuthError> {
+        for name in names {
+            if !self.claim(*name, id).await? {
+                return Err(match name {
+                    Name::Email(_) => AuthError::EmailTaken,
+                    Name::Username(_) => AuthError::UsernameTaken,
+                    Name::Google(_) => AuthError::GoogleTaken,
+                });
+            }
         }
-        if !self.claim(names[1], id).await? {
-            return Err(AuthError::UsernameTaken);
-        }
-        let created = self.store.create_account(id, email, username, password_hash).await?;
+        let created_ms = self.store.create_account(id, account).await?;
         let created_ms =
-            created.ok_or_else(|| AuthError::Crypto(format!("the user id {id} was made twice")))?;
-        let (email, username) =
-            try_join(self.store.confirm_claim(names[0], id), self.store.confirm_claim(names[1], id)).await?;
-        if email.is_none() || username.is_none() {
+            created_ms.ok_or_else(|| AuthError::Crypto(format!("the user id {id} was made twice")))?;
+        let confirmed = try_join_all(names.iter().map(|name| self.store.confirm_claim(*name, id))).await?;
+        if confirmed.contains(&None) {
             return Err(AuthError::Lapsed);
         }
-        Ok(created_ms)
+        Ok(Welcome {
+            user_id: id.clone(),
+            created_ms,
+            username: account.username.as_str().to_owned(),
+            email: account.email.map(|email| email.as_str().to_owned()).unwrap_or_default(),
+            email_verified: account.has_proven_email(),
+        })
     }
 
     async fn log_in(&self, message: LogIn) -> Result<SignedIn, AuthError> {

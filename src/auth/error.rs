@@ -38,6 +38,9 @@ pub enum AuthError {
     /// Too many mails with links to an address; the next one may go after this time.
     #[error("too many mails to an address")]
     MailWait(Duration),
+    /// Another account is linked with this Google account.
+    #[error("the Google account is taken")]
+    GoogleTaken,
     /// Google does not vouch for who this is, or not to us.
     #[error("not a Google token for us")]
     InvalidGoogleToken,

@@ -1,8 +1,10 @@
 //! What the session manager and the password hasher can be asked.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix::Message;
+use jsonwebtoken::DecodingKey;
 
 use super::error::{AuthError, HashError};
 use super::model::{Account, Device, Password, Session, SessionId};
@@ -146,6 +148,33 @@ pub struct ListSessions {
 pub struct FetchAccount {
     /// Whose.
     pub user_id: UserId,
+}
+
+/// Open a session for whom Google vouches; makes an account where there is none.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Entered, AuthError>")]
+pub struct SignInWithGoogle {
+    /// As the client got it from Google.
+    pub id_token: String,
+    /// Where from.
+    pub device: Device,
+}
+
+/// Tokens of a session that needed no account before.
+#[derive(Debug)]
+pub struct Entered {
+    /// The tokens.
+    pub signed_in: SignedIn,
+    /// Whether the account was made just now.
+    pub is_new: bool,
+}
+
+/// Look a key up that Google signs with. Nothing when Google has none of that name.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Arc<DecodingKey>>, AuthError>")]
+pub struct FetchGoogleKey {
+    /// Its name.
+    pub kid: String,
 }
 
 /// Mail a link to choose another password.

@@ -3,6 +3,8 @@
 mod google;
 mod proofs;
 
+pub(super) use google::Linked;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -57,6 +59,24 @@ pub(super) enum Name<'a> {
     Email(&'a Email),
     Username(&'a Username),
     Google(&'a GoogleSub),
+}
+
+/// An account to be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewAccount<'a> {
+    pub(super) email: Option<&'a Email>,
+    pub(super) username: &'a Username,
+    pub(super) password_hash: Option<&'a str>,
+    /// Who it is at Google, which has proven the address.
+    pub(super) google: Option<&'a GoogleSub>,
+    /// `EMAIL`, `GOOGLE` or `PHONE`.
+    pub(super) via: &'static str,
+}
+
+impl NewAccount<'_> {
+    pub(super) fn has_proven_email(&self) -> bool {
+        self.google.is_some() && self.email.is_some()
+    }
 }
 
 /// What may be news about a session to be opened.
@@ -207,27 +227,32 @@ impl AuthStore {
         Ok(claim.map(Claim))
     }
 
+    /// Gives back whatever claims of this user there are. What fails is left to lapse.
+    pub(super) async fn give_back(&self, id: &UserId, names: &[Name<'_>]) {
+        for name in names {
+            if let Err(error) = self.release_claim_of(*name, id).await {
+                tracing::debug!(%error, "a claim is left to lapse");
+            }
+        }
+    }
+
     /// When the account was made, in ms; nothing when the id is in use.
     pub(super) async fn create_account(
         &self,
         id: &UserId,
-        email: &Email,
-        username: &Username,
-        password_hash: &str,
+        account: &NewAccount<'_>,
     ) -> Result<Option<i64>, RedisFailure> {
+        let NewAccount { email, username, password_hash, google, via } = *account;
+        let google = google.map(keys::google_digest);
+        let mut fields = vec![("username", username.as_str()), ("via", via)];
+        fields.extend(email.map(|email| ("email", email.as_str())));
+        fields.extend(password_hash.map(|hash| ("password", hash)));
+        fields.extend(google.as_deref().map(|digest| ("google", digest)));
+        fields.extend(account.has_proven_email().then_some(("verified", "")));
         let created_ms: i64 = CREATE_ACCOUNT
             .keys([&self.account_key(id)])
             .arg(PENDING_MS)
-            .arg(&[
-                "email",
-                email.as_str(),
-                "username",
-                username.as_str(),
-                "password",
-                password_hash,
-                "via",
-                "EMAIL",
-            ])
+            .arg(&fields)
             .run(&self.redis)
             .await?;
         Ok((created_ms > 0).then_some(created_ms))

@@ -299,7 +299,7 @@ pub async fn logout_other(user: AuthUser, manager: Manager, session_id: web::Pat
     Ok(envelope::links_done("User logged out successfully from given session"))
 }
 
-fn is_web(request: &HttpRequest) -> bool {
+pub(super) fn is_web(request: &HttpRequest) -> bool {
     client::header(request, "x-client-type").is_some_and(|kind| kind.eq_ignore_ascii_case("web"))
 }
 
@@ -311,7 +311,7 @@ fn is_same_site(request: &HttpRequest, origins: &AllowedOrigins) -> bool {
     by_origin || by_metadata
 }
 
-fn tokens(status: StatusCode, message: &str, signed_in: SignedIn, web: bool) -> HttpResponse {
+pub(super) fn tokens(status: StatusCode, message: &str, signed_in: SignedIn, web: bool) -> HttpResponse {
     let SignedIn { user_id, access_token, refresh_token, refresh_ttl_secs } = signed_in;
     let (cookie, in_body) = if web { (Some(refresh_token), None) } else { (None, Some(refresh_token)) };
     let mut response = envelope::links(

@@ -1,5 +1,6 @@
 //! HTTP for accounts and sessions, on both surfaces.
 
+pub mod google;
 pub mod links;
 pub mod mails;
 pub mod social;
@@ -58,7 +59,7 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
             time.as_millis().div_ceil(1000) as u64,
         ),
         AuthError::InvalidGoogleToken => ApiError::new(StatusCode::BAD_REQUEST, "Google ID is invalid"),
-        AuthError::Lapsed | AuthError::GoogleKeysAway => ApiError::unavailable(),
+        AuthError::Lapsed | AuthError::GoogleTaken | AuthError::GoogleKeysAway => ApiError::unavailable(),
         AuthError::Ask(error) => error.into(),
         AuthError::Redis(failure) => (&failure).into(),
         AuthError::Crypto(_) => ApiError::internal(&error),
