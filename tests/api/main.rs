@@ -5,10 +5,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth_devices;
+mod auth_google;
 mod auth_links;
+mod auth_reset;
 mod auth_sessions;
 mod auth_social;
 mod auth_throttle;
+mod auth_verify;
 mod blocks;
 mod conversations;
 mod download;

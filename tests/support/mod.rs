@@ -6,6 +6,7 @@
 pub mod client;
 pub mod files;
 pub mod form;
+pub mod google;
 pub mod leaks;
 pub mod mail;
 pub mod person;
