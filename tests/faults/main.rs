@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth_mails;
 mod embedded;
 mod external;
 mod mail;

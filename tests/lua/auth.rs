@@ -135,6 +135,16 @@ fn create_account_writes_once_and_lapses_unless_confirmed() {
 }
 
 #[test]
+fn create_account_writes_the_time_where_a_value_is_empty() {
+    let mut bench = Bench::new();
+    let arguments = ["60000", "email", "a@example.com", "verified", ""];
+    let made: i64 = bench.run("auth/create_account", &["account"], &arguments);
+    for field in ["created", "verified"] {
+        assert_eq!(bench.command::<i64>("HGET", "account", &[field]), made, "{field}");
+    }
+}
+
+#[test]
 fn open_session_needs_an_account_and_pushes_the_oldest_out() {
     let mut bench = Bench::new();
     assert_eq!(open(&mut bench, "s1"), 0);

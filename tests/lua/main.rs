@@ -6,6 +6,9 @@
 mod support;
 
 mod auth;
+mod auth_devices;
+mod auth_google;
+mod auth_proofs;
 mod conversation;
 mod conversation_counts;
 mod conversation_files;
