@@ -150,10 +150,10 @@ impl Desk {
             if noted == Noted::Counted {
                 continue;
             }
-            if let Some((id, record)) = entry.push {
-                if self.push(source, intent, user, &what, (&id, record)).await? {
-                    self.store.change(user, &id, Mark::Sent).await?;
-                }
+            if let Some((id, record)) = entry.push
+                && self.push(source, intent, user, &what, (&id, record)).await?
+            {
+                self.store.change(user, &id, Mark::Sent).await?;
             }
             if let Some((to, (id, _))) = address.zip(entry.mail) {
                 let listed = Some((user.clone(), id));
