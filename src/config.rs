@@ -37,6 +37,8 @@ const MIN_HTTP_TTL_SECS: u64 = 120;
 const MAIL_TTLS_SECS: RangeInclusive<u64> = 1..=2_592_000;
 /// Most likes and comments that a post may embed: each answer reads that many.
 const MAX_EMBEDDED: u32 = 1_000;
+/// Longest `shortener.grant_days`.
+const MAX_GRANT_DAYS: u32 = 3_650;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -297,6 +299,31 @@ pub struct ShortenerConfig {
     pub visitor_guesses: GuessConfig,
     /// Growing waits per link.
     pub link_guesses: GuessConfig,
+    /// Days that a grant opens its link.
+    pub grant_days: u32,
+    /// Requests for access kept per link.
+    pub max_requests_per_link: u32,
+    /// Seconds between two mails about a link's clicks.
+    pub click_digest_secs: u32,
+    /// Growing waits between codes for a link to one address.
+    pub code_mails: GuessConfig,
+    /// Growing waits between mails that strangers cause by one link.
+    pub link_mails: GuessConfig,
+    /// Growing waits between mails about links to one address that need not have asked for them.
+    pub address_mails: GuessConfig,
+}
+
+impl ShortenerConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let counts = [self.grant_days, self.max_requests_per_link, self.click_digest_secs];
+        if counts.contains(&0) || self.grant_days > MAX_GRANT_DAYS {
+            return Err(ConfigError::Invalid {
+                key: "shortener.grant_days, max_requests_per_link, click_digest_secs",
+                problem: format!("must be 1 or more, and grant_days at most {MAX_GRANT_DAYS}"),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// `[conversation]`.
@@ -477,6 +504,10 @@ pub struct RateLimitConfig {
     pub redirect: Quota,
     /// Protected links tried.
     pub unlock: Quota,
+    /// Codes for links asked for.
+    pub send_code: Quota,
+    /// Access to links asked for.
+    pub request_access: Quota,
     /// Links made by guests.
     pub shorten_guest: Quota,
     /// Links made by users.
@@ -619,6 +650,7 @@ impl Config {
         self.auth.check()?;
         self.realtime.check(max_message_bytes)?;
         self.posts.check()?;
+        self.shortener.check()?;
         argon2::Params::new(self.auth.argon2_memory_kib, self.auth.argon2_iterations, 1, None).map_err(
             |error| ConfigError::Invalid {
                 key: "auth.argon2_memory_kib, auth.argon2_iterations",
@@ -718,6 +750,8 @@ impl RateLimitConfig {
         let all = [
             ("rate_limits.redirect", self.redirect),
             ("rate_limits.unlock", self.unlock),
+            ("rate_limits.send_code", self.send_code),
+            ("rate_limits.request_access", self.request_access),
             ("rate_limits.shorten_guest", self.shorten_guest),
             ("rate_limits.shorten", self.shorten),
             ("rate_limits.register", self.register),

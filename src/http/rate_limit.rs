@@ -28,6 +28,10 @@ pub enum LimitedAction {
     Redirect,
     /// Trying to open a protected link.
     Unlock,
+    /// Having the code for a link mailed.
+    SendCode,
+    /// Asking a link's owner for access.
+    RequestAccess,
     /// Making a link without an account.
     ShortenGuest,
     /// Making a link with an account.
@@ -68,9 +72,11 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Redirect,
         Self::Unlock,
+        Self::SendCode,
+        Self::RequestAccess,
         Self::ShortenGuest,
         Self::Shorten,
         Self::Register,
@@ -96,6 +102,8 @@ impl LimitedAction {
         match self {
             Self::Redirect => "redirect",
             Self::Unlock => "unlock",
+            Self::SendCode => "send_code",
+            Self::RequestAccess => "request_access",
             Self::ShortenGuest => "shorten_guest",
             Self::Shorten => "shorten",
             Self::Register => "register",
@@ -121,6 +129,8 @@ impl LimitedAction {
         match self {
             Self::Redirect => "Too many links followed from this address, slow down",
             Self::Unlock => "Too many tries on protected links from this address, slow down",
+            Self::SendCode => "Too many codes asked for from this address, try again later",
+            Self::RequestAccess => "Too many requests for access from this address, try again later",
             Self::ShortenGuest => "Too many links made without an account, log in for more or slow down",
             Self::Shorten => "Too many links made, slow down",
             Self::Register => "Too many accounts made from this address, try again later",
@@ -145,6 +155,8 @@ impl LimitedAction {
         match self {
             Self::Redirect => config.redirect,
             Self::Unlock => config.unlock,
+            Self::SendCode => config.send_code,
+            Self::RequestAccess => config.request_access,
             Self::ShortenGuest => config.shorten_guest,
             Self::Shorten => config.shorten,
             Self::Register => config.register,

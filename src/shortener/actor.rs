@@ -15,7 +15,7 @@ use super::messages::{
     DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks, Shorten, Unlock, UpdateLink, Visit,
     Visited,
 };
-use super::model::{Link, Protection, ReservedWords, ShortCode};
+use super::model::{AllowList, Key, Link, Lock, Protection, ReservedWords, ShortCode};
 use super::store::{Attempt, Changes, Claimed, Followed, Guard, LinkStore, Settled, Updated};
 use super::target::{LongUrl, OwnHosts};
 use super::visitor::{AgentClasses, Visitor, referrer_host};
@@ -118,14 +118,19 @@ impl Links {
             });
         }
         let mut fields: Changes = vec![("u", long_url.as_str().to_owned())];
-        let protection = match message.password {
-            Some(password) => {
-                fields.push(("m", Protection::Password.as_str().to_owned()));
-                fields.push(("h", self.hashed(password).await?));
-                Protection::Password
+        let protection = message.lock.protection();
+        if protection != Protection::None {
+            fields.push(("m", protection.as_str().to_owned()));
+        }
+        let mut otp_allowed = AllowList::default();
+        match message.lock {
+            Lock::Password(password) => fields.push(("h", self.hashed(password).await?)),
+            Lock::Otp(allowed) => {
+                fields.extend((!allowed.is_empty()).then(|| ("w", allowed.to_lines())));
+                otp_allowed = allowed;
             }
-            None => Protection::None,
-        };
+            Lock::None | Lock::Approve => {}
+        }
         fields.extend(message.sfw.map(|sfw| ("s", flag(sfw))));
         fields.extend(message.analytics.then(|| ("a", flag(true))));
         fields.extend(message.email_notifications.then(|| ("e", flag(true))));
@@ -149,6 +154,7 @@ impl Links {
             code: code.to_string(),
             long_url: message.long_url,
             protection,
+            otp_allowed,
             sfw: message.sfw,
             analytics: message.analytics,
             email_notifications: message.email_notifications,
@@ -210,7 +216,11 @@ impl Links {
     /// Compares outside of Redis, then settles in one step that holds only if the password is still the one
     /// compared with.
     async fn unlock(&self, message: Unlock) -> Result<String, ShortenerError> {
-        let Unlock { code, password, visitor } = message;
+        let Unlock { code, key, visitor } = message;
+        let tried = key.protection();
+        let Key::Password(password) = key else {
+            return Err(ShortenerError::Refused { tried, protection: Protection::Password });
+        };
         let network = visitor.network;
         let attempt = self.attempt(visitor);
         for _ in 0..UNLOCK_TRIES {
@@ -238,7 +248,7 @@ impl Links {
             match self.store.unlock(&code, &attempt, &hash, verdict?).await? {
                 Settled::Missing => return Err(ShortenerError::NotFound),
                 Settled::Open(url) => return Ok(url),
-                Settled::Refused => return Err(ShortenerError::WrongPassword),
+                Settled::Refused => return Err(ShortenerError::Refused { tried, protection: tried }),
                 Settled::Changed => {}
             }
         }
@@ -308,10 +318,16 @@ impl Links {
             changes.push(("u", target.as_str().to_owned()));
         }
         match message.protection {
-            Some(Protection::None) => changes.extend([("m", String::new()), ("h", String::new())]),
-            Some(Protection::Password) => changes.push(("m", Protection::Password.as_str().to_owned())),
+            Some(Protection::None) => changes.extend(["m", "h", "w"].map(|field| (field, String::new()))),
+            Some(protection) => {
+                changes.push(("m", protection.as_str().to_owned()));
+                let others = [("h", Protection::Password), ("w", Protection::Otp)].into_iter();
+                let others = others.filter(|(_, of)| *of != protection);
+                changes.extend(others.map(|(field, _)| (field, String::new())));
+            }
             None => {}
         }
+        changes.extend(message.otp_allowed.as_ref().map(|allowed| ("w", allowed.to_lines())));
         if let Some(password) = &message.password {
             changes.push(("h", self.hashed(password.clone()).await?));
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::model::Protection;
 use crate::actor::AskError;
+use crate::notifier::error::NotifierError;
 use crate::redis::RedisFailure;
 
 /// Failures of the shortener.
@@ -25,15 +27,35 @@ pub enum ShortenerError {
     /// The owner has as many links as allowed.
     #[error("too many links")]
     TooManyLinks,
-    /// The link's password is another.
-    #[error("wrong password")]
-    WrongPassword,
+    /// The key does not open the link.
+    #[error("wrong key")]
+    Refused {
+        /// The protection that the key was meant for.
+        tried: Protection,
+        /// The link's own.
+        protection: Protection,
+    },
     /// Too many wrong guesses; the next one is evaluated after this time.
     #[error("too many wrong guesses")]
     Wait(Duration),
-    /// The protection changed again and again while it was being compared with.
+    /// Too many mails of this kind; the next one goes out after this time.
+    #[error("too many mails")]
+    MailWait(Duration),
+    /// As many requests for access wait for the link's owner as allowed.
+    #[error("too many requests for access")]
+    TooManyRequests,
+    /// No such request for access.
+    #[error("no such request for access")]
+    NoSuchRequest,
+    /// The link changed again and again while it was being looked at.
     #[error("the link is being changed")]
     Contended,
+    /// So much is waiting to be told that nothing is added.
+    #[error("too much waits to be told")]
+    Backlog,
+    /// The notifier does not take what is to be told.
+    #[error(transparent)]
+    Notifier(#[from] NotifierError),
     /// The actor is saturated or stopping.
     #[error(transparent)]
     Ask(#[from] AskError),

@@ -3,10 +3,12 @@
 use actix::Message;
 
 use super::error::ShortenerError;
-use super::model::{ClickEvent, Link, Protection, ShortCode};
+use super::model::{
+    AccessRequest, AllowList, ClickEvent, Decision, Key, Link, Lock, Protection, RequestId, ShortCode,
+};
 use super::visitor::Visitor;
 use crate::auth::model::Password;
-use crate::users::model::UserId;
+use crate::users::model::{Email, UserId};
 
 /// Make a link.
 #[derive(Debug, Message)]
@@ -20,8 +22,8 @@ pub struct Shorten {
     pub owner: Option<UserId>,
     /// A wish for the code.
     pub alias: Option<ShortCode>,
-    /// Password that protects it.
-    pub password: Option<Password>,
+    /// What protects it; a guest's cannot be OTP or APPROVE.
+    pub lock: Lock,
     /// Safe for work, if the maker knows.
     pub sfw: Option<bool>,
     /// Record attempts one by one.
@@ -49,17 +51,84 @@ pub enum Visited {
     Protected(Protection),
 }
 
-/// Try to open a protected link.
+/// Try to open a protected link. A key that is not the link's is refused as any wrong one; a link without protection
+/// opens to all.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<String, ShortenerError>")]
 pub struct Unlock {
     /// Which.
     pub code: ShortCode,
-    /// The password, as claimed.
-    pub password: Password,
+    /// With what.
+    pub key: Key,
     /// Who.
     pub visitor: Visitor,
 }
+
+/// Mail a visitor the code that opens a link with `OTP`; who is not on the owner's list gets none, and is not told. Count
+/// the request against `LimitedAction::SendCode` first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ShortenerError>")]
+pub struct SendLinkCode {
+    /// Which.
+    pub code: ShortCode,
+    /// Who.
+    pub email: Email,
+}
+
+/// Ask the owner of a link with `APPROVE` to be let through. Who has asked already is not asked for again, and gets the
+/// same id. Count the request against `LimitedAction::RequestAccess` first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RequestId, ShortenerError>")]
+pub struct RequestAccess {
+    /// Which.
+    pub code: ShortCode,
+    /// Who.
+    pub email: Email,
+    /// Why, as [`super::model::check_reason`] allows it.
+    pub reason: Option<String>,
+}
+
+/// List who asked to be let through a link, newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RequestPage, ShortenerError>")]
+pub struct ListRequests {
+    /// Which.
+    pub code: ShortCode,
+    /// Who asks.
+    pub owner: UserId,
+    /// From 1.
+    pub page: u32,
+    /// Requests on a page.
+    pub limit: u32,
+}
+
+/// A page of requests for access.
+#[derive(Debug)]
+pub struct RequestPage {
+    /// The requests.
+    pub requests: Vec<AccessRequest>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// Let somebody through a link, or not. Saying the same again changes nothing.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ShortenerError>")]
+pub struct DecideRequest {
+    /// Which link.
+    pub code: ShortCode,
+    /// Who decides.
+    pub owner: UserId,
+    /// Whose request.
+    pub request: RequestId,
+    /// Yes or no.
+    pub decision: Decision,
+}
+
+/// Tell what others have left untold.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ShortenerError>")]
+pub struct Sweep;
 
 /// Fetch a link for its owner.
 #[derive(Debug, Message)]
@@ -112,6 +181,8 @@ pub struct UpdateLink {
     pub protection: Option<Protection>,
     /// Its new password.
     pub password: Option<Password>,
+    /// Who may have a code.
+    pub otp_allowed: Option<AllowList>,
     /// Safe for work.
     pub sfw: Option<bool>,
     /// Record attempts one by one.
@@ -126,6 +197,7 @@ impl UpdateLink {
         self.long_url.is_none()
             && self.protection.is_none()
             && self.password.is_none()
+            && self.otp_allowed.is_none()
             && self.sfw.is_none()
             && self.analytics.is_none()
             && self.email_notifications.is_none()

@@ -3,8 +3,14 @@
 //! Invariant: a [`ShortCode`] that exists has the form of one, so everything else is a 404 without a look at
 //! the datastore.
 
+mod access;
+
 use std::collections::HashSet;
 use std::fmt;
+
+pub use access::{
+    AccessRequest, AllowList, Decision, Grant, Key, Lock, MAX_ALLOWED, RequestId, check_reason,
+};
 
 /// Without characters that are mistaken for each other (0 O o, 1 I l).
 const ALPHABET: [char; 56] = [
@@ -17,7 +23,10 @@ const CODE_CHARS: std::ops::RangeInclusive<usize> = 3..=64;
 const MAX_LINK_PASSWORD: usize = 128;
 
 /// Words that no code may be, although nothing is served there yet: pages to come, and bait for phishing.
-const KEPT_BACK: [&str; 24] = [
+const KEPT_BACK: [&str; 26] = [
+    // `/api/v1/url/get/…` and `/api/v1/url/stats/…` are no links called so.
+    "get",
+    "stats",
     "ws",
     "uploads",
     "static",
@@ -103,6 +112,10 @@ pub enum Protection {
     None,
     /// A password.
     Password,
+    /// A code mailed to the visitor.
+    Otp,
+    /// The owner's word.
+    Approve,
 }
 
 impl Protection {
@@ -111,7 +124,9 @@ impl Protection {
         match text {
             "NONE" => Ok(Self::None),
             "PASSWORD" => Ok(Self::Password),
-            _ => Err("must be NONE or PASSWORD"),
+            "OTP" => Ok(Self::Otp),
+            "APPROVE" => Ok(Self::Approve),
+            _ => Err("must be NONE, PASSWORD, OTP or APPROVE"),
         }
     }
 
@@ -120,6 +135,8 @@ impl Protection {
         match self {
             Self::None => "NONE",
             Self::Password => "PASSWORD",
+            Self::Otp => "OTP",
+            Self::Approve => "APPROVE",
         }
     }
 }
@@ -141,6 +158,8 @@ pub struct Link {
     pub long_url: String,
     /// What stands in between.
     pub protection: Protection,
+    /// Who may have a code, with `OTP`.
+    pub otp_allowed: AllowList,
     /// Safe for work; `None` until known.
     pub sfw: Option<bool>,
     /// Whether attempts are recorded one by one.

@@ -7,7 +7,7 @@ use redis::{Value, cmd, pipe};
 use serde::Serialize;
 
 use super::keys;
-use super::model::{ClickEvent, Link, Protection, ShortCode};
+use super::model::{AllowList, ClickEvent, Link, Protection, ShortCode};
 use crate::config::{GuessConfig, ShortenerConfig};
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, Redis, RedisFailure, Script};
@@ -24,7 +24,7 @@ static INDEX: Script = script!("shortener/index", 1);
 static UNINDEX: Script = script!("shortener/unindex", 1);
 
 /// Fields of a link in the order in which [`link`] reads them; see [`keys`].
-const FIELDS: [&str; 10] = ["u", "o", "m", "s", "a", "e", "k", "f", "t", "d"];
+const FIELDS: [&str; 11] = ["u", "o", "m", "s", "a", "e", "k", "f", "t", "d", "w"];
 const DAY_SECS: u64 = 24 * 3600;
 const SETTLED_MICROS: u64 = 60_000_000;
 
@@ -376,7 +376,8 @@ fn protection(script: &Script, stored: Option<&str>) -> Result<Protection, Redis
 
 /// A link from its [`FIELDS`]; `None` when there is none (a tombstone has no URL).
 fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisFailure> {
-    let [long_url, _owner, method, sfw, analytics, email, reached, refused, created, updated] = row else {
+    let [long_url, _owner, method, sfw, analytics, email, reached, refused, created, updated, allowed] = row
+    else {
         return Err(malformed(&CLAIM, "a link has other fields"));
     };
     let Some(long_url) = long_url.clone() else { return Ok(None) };
@@ -384,6 +385,7 @@ fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisF
         code: code.to_string(),
         long_url,
         protection: protection(&CLAIM, method.as_deref())?,
+        otp_allowed: AllowList::of_lines(allowed.as_deref().unwrap_or_default()),
         sfw: sfw.as_deref().map(|sfw| sfw == "1"),
         analytics: analytics.is_some(),
         email_notifications: email.is_some(),

@@ -28,10 +28,14 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{
     DeleteLink, FetchLink, FetchStats, ListLinks, Shorten, Unlock, UpdateLink, Visit, Visited,
 };
-use crate::shortener::model::{Protection, ShortCode, parse_link_password};
+use crate::shortener::model::{AllowList, Key, Lock, Protection, ShortCode, parse_link_password};
+use crate::users::model::Email;
 use crate::values::PublicUrl;
 
 const INVALID: &str = "Invalid Data";
+const NEEDS_PASSWORD: &str = "must be PASSWORD for a password to have an effect";
+const NEEDS_OTP: &str = "has an effect with the protection OTP alone";
+const ONE_KEY: &str = "must not be sent with another key: send password, or email and OTP, or grant";
 const DEFAULT_LINKS: u32 = 20;
 const MAX_LINKS: u32 = 100;
 const DEFAULT_EVENTS: u32 = 10;
@@ -96,25 +100,17 @@ pub async fn shorten(
         let message = "Log in to have analytics or e-mail notifications";
         return Err(ApiError::unauthorized(message));
     }
-    let protection =
-        body.protection_method.as_deref().map(parse_protection("protectionMethod")).transpose()?;
-    let password = body.url_password.as_ref().map(parse_password("urlPassword")).transpose()?;
-    let password = match (protection.unwrap_or(Protection::None), password) {
-        (Protection::Password, None) => {
-            return Err(invalid("urlPassword", "is needed to protect the link with PASSWORD"));
-        }
-        (Protection::None, Some(_)) => {
-            return Err(invalid("protectionMethod", "must be PASSWORD for a password to have an effect"));
-        }
-        (_, password) => password,
-    };
+    let lock = parse_lock(&body)?;
+    if caller.is_none() && matches!(lock, Lock::Otp(_) | Lock::Approve) {
+        return Err(ApiError::unauthorized("Log in to protect links with OTP or APPROVE"));
+    }
     let alias = body.custom_alias.as_deref().map(parse_alias).transpose()?;
     let message = Shorten {
         long_url: body.long_url,
         seen_as: seen_as(&request),
         owner: caller.map(|caller| caller.user_id),
         alias,
-        password,
+        lock,
         sfw: body.is_url_sfw,
         analytics,
         email_notifications: mail,
@@ -189,7 +185,7 @@ pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) ->
     responses(
         (status = 200, body = LinksAnswer<Target>),
         (status = 400, body = LinksFailure),
-        (status = 401, description = "Wrong password", body = LinksFailure),
+        (status = 401, description = "Wrong password, code or grant", body = LinksFailure),
         (status = 404, body = LinksFailure),
     ))]
 pub async fn unlock(
@@ -200,8 +196,8 @@ pub async fn unlock(
     JsonBody(body): JsonBody<UnlockBody>,
 ) -> Answer {
     let code = parse_code(&id)?;
-    let password = Password::claimed(body.password.expose_secret());
-    let url = links.ask(Unlock { code, password, visitor: visitor(&request) }).await.map_err(fail)?;
+    let key = parse_key(&body)?;
+    let url = links.ask(Unlock { code, key, visitor: visitor(&request) }).await.map_err(fail)?;
     Ok(envelope::links(StatusCode::OK, "Long URL fetched successfully", Target { url }))
 }
 
@@ -282,8 +278,14 @@ pub async fn update(
     let protection =
         body.new_protection_method.as_deref().map(parse_protection("newProtectionMethod")).transpose()?;
     let password = body.new_password.as_ref().map(parse_password("newPassword")).transpose()?;
-    if protection == Some(Protection::None) && password.is_some() {
-        return Err(invalid("newProtectionMethod", "must be PASSWORD for a password to have an effect"));
+    if password.is_some() && protection.is_some_and(|protection| protection != Protection::Password) {
+        return Err(invalid("newProtectionMethod", NEEDS_PASSWORD));
+    }
+    let otp_allowed =
+        body.new_otp_allowed_emails.as_deref().map(parse_allowed("newOtpAllowedEmails")).transpose()?;
+    let lists = otp_allowed.as_ref().is_some_and(|list| !list.is_empty());
+    if lists && protection.is_some_and(|protection| protection != Protection::Otp) {
+        return Err(invalid("newOtpAllowedEmails", NEEDS_OTP));
     }
     let message = UpdateLink {
         code,
@@ -292,6 +294,7 @@ pub async fn update(
         long_url: body.new_long_url,
         protection,
         password,
+        otp_allowed,
         sfw: body.new_is_url_sfw,
         analytics: body.new_is_analytics_enabled,
         email_notifications: body.new_email_notification_enable,
@@ -299,8 +302,8 @@ pub async fn update(
     if message.is_empty() {
         return Err(invalid(
             "",
-            "send at least one of newLongUrl, newProtectionMethod, newPassword, newIsUrlSFW, \
-            newIsAnalyticsEnabled, newEmailNotificationEnable",
+            "send at least one of newLongUrl, newProtectionMethod, newPassword, newOtpAllowedEmails, \
+            newIsUrlSFW, newIsAnalyticsEnabled, newEmailNotificationEnable",
         ));
     }
     let link = links.ask(message).await.map_err(fail)?;
@@ -346,6 +349,51 @@ fn parse_password(field: &'static str) -> impl Fn(&SecretString) -> Result<Passw
     move |text| {
         let text = parse_link_password(text.expose_secret()).map_err(|problem| invalid(field, problem))?;
         Ok(Password::claimed(text))
+    }
+}
+
+/// What a new link is to be protected with.
+fn parse_lock(body: &NewLink) -> Result<Lock, ApiError> {
+    let protection =
+        body.protection_method.as_deref().map(parse_protection("protectionMethod")).transpose()?;
+    let password = body.url_password.as_ref().map(parse_password("urlPassword")).transpose()?;
+    let allowed = body.otp_allowed_emails.as_deref().map(parse_allowed("otpAllowedEmails")).transpose()?;
+    let allowed = allowed.unwrap_or_default();
+    match (protection.unwrap_or(Protection::None), password) {
+        (Protection::Password, None) => {
+            Err(invalid("urlPassword", "is needed to protect the link with PASSWORD"))
+        }
+        (Protection::None | Protection::Otp | Protection::Approve, Some(_)) => {
+            Err(invalid("protectionMethod", NEEDS_PASSWORD))
+        }
+        (Protection::Otp, None) => Ok(Lock::Otp(allowed)),
+        _ if !allowed.is_empty() => Err(invalid("otpAllowedEmails", NEEDS_OTP)),
+        (Protection::Password, Some(password)) => Ok(Lock::Password(password)),
+        (Protection::Approve, None) => Ok(Lock::Approve),
+        (Protection::None, None) => Ok(Lock::None),
+    }
+}
+
+fn parse_allowed(field: &'static str) -> impl Fn(&[String]) -> Result<AllowList, ApiError> {
+    move |texts| AllowList::parse(texts).map_err(|problem| invalid(field, problem))
+}
+
+/// The one key in a body.
+fn parse_key(body: &UnlockBody) -> Result<Key, ApiError> {
+    let UnlockBody { password, email, otp, grant } = body;
+    match (password, email, otp, grant) {
+        (Some(password), None, None, None) => Ok(Key::Password(Password::claimed(password.expose_secret()))),
+        (None, Some(email), Some(code), None) => {
+            let email = Email::parse(email).map_err(|problem| invalid("email", problem))?;
+            Ok(Key::Code { email, code: code.expose_secret().trim().into() })
+        }
+        (None, None, None, Some(grant)) => Ok(Key::Grant(grant.clone())),
+        (None, None, None, None) => Err(invalid("password", "is needed, or email and OTP, or grant")),
+        (None, None, Some(_), None) => Err(invalid("email", "is needed: the address that the OTP went to")),
+        (None, Some(_), None, None) => Err(invalid("OTP", "is needed with an email")),
+        (_, _, _, Some(_)) => Err(invalid("grant", ONE_KEY)),
+        (Some(_), _, Some(_), _) => Err(invalid("OTP", ONE_KEY)),
+        (Some(_), Some(_), None, _) => Err(invalid("email", ONE_KEY)),
     }
 }
 

@@ -9,12 +9,14 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 
 use super::error::ShortenerError;
-use super::model::ShortCode;
+use super::model::{Protection, ShortCode};
 use super::visitor::Visitor;
 use crate::http::body::invalid_message;
 use crate::http::{ApiError, FieldError, client};
 
 const NO_SUCH_CODE: &str = "URL code does not exists";
+/// When to ask again for access to a link whose owner does not answer. Seconds
+const FULL_RETRY_SECS: u64 = 3600;
 
 /// The one place where a [`ShortenerError`] becomes an HTTP answer.
 fn api_error(path: &str, error: ShortenerError) -> ApiError {
@@ -28,15 +30,33 @@ fn api_error(path: &str, error: ShortenerError) -> ApiError {
             StatusCode::FORBIDDEN,
             "This account has as many links as allowed; delete some first",
         ),
-        ShortenerError::WrongPassword => ApiError::new(StatusCode::UNAUTHORIZED, "Password is incorrect"),
+        ShortenerError::Refused { tried, .. } => ApiError::new(StatusCode::UNAUTHORIZED, refusal(tried)),
         ShortenerError::Wait(time) => ApiError::too_many(
             "Too many wrong passwords for this link, wait before the next try",
             time.as_millis().div_ceil(1000) as u64,
         ),
-        ShortenerError::Contended => ApiError::unavailable(),
+        ShortenerError::MailWait(time) => ApiError::too_many(
+            "Too many mails of this kind, wait before the next one",
+            time.as_millis().div_ceil(1000) as u64,
+        ),
+        ShortenerError::TooManyRequests => ApiError::too_many(
+            "As many as allowed wait for the owner of this link, try again later",
+            FULL_RETRY_SECS,
+        ),
+        ShortenerError::NoSuchRequest => ApiError::not_found("Access request not found"),
+        ShortenerError::Contended | ShortenerError::Backlog => ApiError::unavailable(),
         ShortenerError::Ask(error) => error.into(),
         ShortenerError::Redis(failure) => (&failure).into(),
-        ShortenerError::Hash(_) => ApiError::internal(&error),
+        ShortenerError::Hash(_) | ShortenerError::Notifier(_) => ApiError::internal(&error),
+    }
+}
+
+/// What a wrong key is called.
+const fn refusal(tried: Protection) -> &'static str {
+    match tried {
+        Protection::Password | Protection::None => "Password is incorrect",
+        Protection::Otp => "OTP is incorrect",
+        Protection::Approve => "Grant is invalid or expired",
     }
 }
 

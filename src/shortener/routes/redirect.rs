@@ -26,7 +26,7 @@ use crate::http::{ApiError, client, pages};
 use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{Unlock, Visit, Visited};
-use crate::shortener::model::{Protection, ShortCode};
+use crate::shortener::model::{Key, Protection, ShortCode};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -106,13 +106,13 @@ pub async fn unlock(
     FormBody(form): FormBody<UnlockForm>,
 ) -> Answer {
     let code = parse_code(&code)?;
-    let password = Password::claimed(form.password.expose_secret());
-    match links.ask(Unlock { code: code.clone(), password, visitor: visitor(&request) }).await {
+    let key = Key::Password(Password::claimed(form.password.expose_secret()));
+    match links.ask(Unlock { code: code.clone(), key, visitor: visitor(&request) }).await {
         Ok(url) => {
             count("unlocked");
             redirect(StatusCode::SEE_OTHER, &url)
         }
-        Err(ShortenerError::WrongPassword) if client::wants_page(request.headers()) => {
+        Err(ShortenerError::Refused { .. }) if client::wants_page(request.headers()) => {
             count("refused");
             Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, Some("That is not the password. Try again.")))
         }

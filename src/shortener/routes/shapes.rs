@@ -17,12 +17,15 @@ pub struct NewLink {
     /// `http` or `https`, at most 8 KB.
     #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
     pub(super) long_url: String,
-    /// `NONE` (default) or `PASSWORD`.
-    #[schema(pattern = "^(NONE|PASSWORD)$")]
+    /// `NONE` (default), `PASSWORD`, or with an account `OTP` or `APPROVE`.
+    #[schema(pattern = "^(NONE|PASSWORD|OTP|APPROVE)$")]
     pub(super) protection_method: Option<String>,
     /// 1 to 128 characters; with `PASSWORD`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     pub(super) url_password: Option<SecretString>,
+    /// E-mail addresses that alone get a code; with `OTP`. None: any does.
+    #[schema(max_items = 100)]
+    pub(super) otp_allowed_emails: Option<Vec<String>>,
     /// Safe for work.
     #[serde(rename = "isUrlSFW")]
     pub(super) is_url_sfw: Option<bool>,
@@ -41,22 +44,34 @@ pub struct NewLink {
 pub struct LinkChanges {
     #[schema(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://", max_length = 8192)]
     pub(super) new_long_url: Option<String>,
-    /// `NONE` or `PASSWORD`.
-    #[schema(pattern = "^(NONE|PASSWORD)$")]
+    /// `NONE`, `PASSWORD`, `OTP` or `APPROVE`. Another one than before ends codes, grants and requests for access.
+    #[schema(pattern = "^(NONE|PASSWORD|OTP|APPROVE)$")]
     pub(super) new_protection_method: Option<String>,
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     pub(super) new_password: Option<SecretString>,
+    /// E-mail addresses that alone get a code; with `OTP`. Empty: any does.
+    #[schema(max_items = 100)]
+    pub(super) new_otp_allowed_emails: Option<Vec<String>>,
     #[serde(rename = "newIsUrlSFW")]
     pub(super) new_is_url_sfw: Option<bool>,
     pub(super) new_is_analytics_enabled: Option<bool>,
     pub(super) new_email_notification_enable: Option<bool>,
 }
 
-/// What opens a protected link.
-#[derive(Deserialize, ToSchema)]
+/// What opens a protected link: `password`, or `email` and `OTP`, or `grant`.
+#[derive(Default, Deserialize, ToSchema)]
 pub struct UnlockBody {
-    #[schema(value_type = String)]
-    pub(super) password: SecretString,
+    #[schema(value_type = Option<String>)]
+    pub(super) password: Option<SecretString>,
+    /// The address that the code was mailed to.
+    pub(super) email: Option<String>,
+    /// Six digits.
+    #[serde(rename = "OTP")]
+    #[schema(value_type = Option<String>)]
+    pub(super) otp: Option<SecretString>,
+    /// What stands behind `grant=` in the link of an approval's mail.
+    #[schema(value_type = Option<String>)]
+    pub(super) grant: Option<SecretString>,
 }
 
 /// Page of a list of links.
@@ -95,11 +110,13 @@ pub struct LinkDetails {
     pub(super) url_code: String,
     /// Byte for byte as given.
     pub(super) long_url: String,
-    /// `NONE` or `PASSWORD`.
+    /// `NONE`, `PASSWORD`, `OTP` or `APPROVE`.
     pub(super) protection_method: &'static str,
     /// A mask, or null without a password; never the password.
     #[schema(required = true)]
     pub(super) protected_password: Option<&'static str>,
+    /// Addresses that alone get a code, as they are compared; empty when any does.
+    pub(super) otp_allowed_emails: Vec<String>,
     #[serde(rename = "isUrlSFW")]
     pub(super) is_url_sfw: bool,
     pub(super) is_analytics_enabled: bool,
@@ -190,6 +207,7 @@ impl LinkDetails {
             long_url: link.long_url,
             protection_method: link.protection.as_str(),
             protected_password: (link.protection == Protection::Password).then_some("********"),
+            otp_allowed_emails: link.otp_allowed.into_vec(),
             is_url_sfw: link.sfw.unwrap_or(true),
             is_analytics_enabled: link.analytics,
             email_notification_enable: link.email_notifications,
