@@ -33,7 +33,7 @@ use crate::shortener::actor::OwnPlaces;
 use crate::storage::Storage;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
-use crate::{auth, conversation, posts, presence};
+use crate::{auth, conversation, posts, presence, shortener};
 
 /// What every thread's actors are made from.
 #[derive(Debug)]
@@ -149,6 +149,17 @@ impl Base {
         )
     }
 
+    fn links(&self, blueprint: &Blueprint) -> Shortener {
+        let Blueprint { config, secret, hasher, places, .. } = blueprint;
+        let asks = shortener::Asks {
+            hash: hasher.narrow(),
+            verify: hasher.narrow(),
+            notify: self.notifier.narrow(),
+        };
+        let (redis, bulk) = (self.redis.clone(), self.bulk.clone());
+        Shortener::new(redis, bulk, places.clone(), secret, asks, &config.shortener)
+    }
+
     fn posts(&self, blueprint: &Blueprint) -> PostKeeper {
         PostKeeper::new(
             self.redis.clone(),
@@ -181,16 +192,8 @@ pub struct Worker {
 impl Worker {
     /// Starts the actors on the current thread.
     pub fn start(blueprint: &Blueprint) -> Self {
-        let Blueprint { config, hasher, places, .. } = blueprint;
         let base = Base::start(blueprint);
-        let links = Shortener::new(
-            base.redis.clone(),
-            base.bulk.clone(),
-            places.clone(),
-            hasher.narrow(),
-            hasher.narrow(),
-            &config.shortener,
-        );
+        let links = base.links(blueprint);
         let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
         let conversations = base.conversations(blueprint).start();
         let files = Mailbox::new(conversations.clone(), blueprint.file_gate()).narrow();
@@ -275,6 +278,7 @@ impl Background {
         let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
         let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
         let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
+        let links = Mailbox::new(base.links(blueprint).start(), blueprint.gate());
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
         let sweeps = [
             repeat("presence is not swept", base.presence.narrow(), || presence::messages::Sweep, beat),
@@ -285,6 +289,7 @@ impl Background {
                 SWEEP_EVERY,
             ),
             repeat("posts are not swept", posts.narrow(), || posts::messages::Sweep, SWEEP_EVERY),
+            repeat("links are not swept", links.narrow(), || shortener::messages::Sweep, SWEEP_EVERY),
             repeat("accounts are not swept", sessions.narrow(), || auth::messages::Sweep, SWEEP_EVERY),
         ];
         Self { tasks: sweeps.into_iter().chain(senders).collect() }

@@ -3,6 +3,9 @@
 -- can take over a link that is printed somewhere.
 -- KEYS[1]  HASH    the link
 -- KEYS[2]  STREAM  its events
+-- KEYS[3]  HASH    requests for access to it
+-- KEYS[4]  ZSET    request's id -> ms when asked
+-- KEYS[5]  ZSET    request's id -> ms from which on it may give way
 -- ARGV[1]  owner's user id
 -- ARGV[2]  seconds of the reservation
 -- Returns 0: no such link · 1: somebody else's · 2: deleted
@@ -13,7 +16,7 @@ end
 if link[2] ~= ARGV[1] then
   return 1
 end
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', unpack(KEYS))
 redis.call('HSET', KEYS[1], 'x', '1', 'o', ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 2

@@ -8,15 +8,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Context};
+use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
+use super::carrier::Post;
+use super::clicks::Teller;
+use super::digests::Digests;
 use super::error::ShortenerError;
 use super::messages::{
-    DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks, Shorten, Unlock, UpdateLink, Visit,
-    Visited,
+    DecideRequest, DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks, ListRequests,
+    RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink, Visit, Visited,
 };
-use super::model::{AllowList, Key, Link, Lock, Protection, ReservedWords, ShortCode};
-use super::store::{Attempt, Changes, Claimed, Followed, Guard, LinkStore, Settled, Updated};
+use super::model::{AllowList, Link, Lock, Protection, ReservedWords, ShortCode};
+use super::store::{Attempt, Changes, Claimed, Followed, LinkStore, Updated};
 use super::target::{LongUrl, OwnHosts};
 use super::visitor::{AgentClasses, Visitor, referrer_host};
 use crate::actor::{Ask, AskError};
@@ -24,14 +28,13 @@ use crate::auth::error::HashError;
 use crate::auth::messages::{HashPassword, VerifyPassword};
 use crate::auth::model::Password;
 use crate::config::{GuessConfig, ShortenerConfig};
+use crate::notifier::messages::Notify;
 use crate::redis::Redis;
 use crate::users::model::UserId;
 use crate::values::network;
 
 /// Random codes tried before giving up; with 56^7 of them the second is never needed.
 const CODE_TRIES: usize = 8;
-/// How often an unlock starts over because the link changed under it.
-const UNLOCK_TRIES: usize = 3;
 /// Newest links that a search looks through, and how many it fetches at once.
 const SEARCH_DEPTH: u64 = 10_000;
 const SEARCH_CHUNK: u64 = 100;
@@ -53,18 +56,32 @@ pub struct OwnPlaces {
     pub hosts: Arc<OwnHosts>,
 }
 
+/// Whom it asks.
 #[derive(Debug)]
-struct Links {
-    store: LinkStore,
+pub struct Asks {
+    /// Hashes passwords.
+    pub hash: Ask<HashPassword>,
+    /// Compares passwords.
+    pub verify: Ask<VerifyPassword>,
+    /// Tells people.
+    pub notify: Ask<Notify>,
+}
+
+#[derive(Debug)]
+pub(super) struct Links {
+    pub(super) store: LinkStore,
+    pub(super) post: Post,
+    pub(super) teller: Rc<Teller>,
+    pub(super) digests: Digests,
     searches: Semaphore,
     places: OwnPlaces,
     hash: Ask<HashPassword>,
-    verify: Ask<VerifyPassword>,
+    pub(super) verify: Ask<VerifyPassword>,
     agents: RefCell<AgentClasses>,
     code_length: usize,
     full_ips: bool,
-    visitor_guesses: GuessConfig,
-    link_guesses: GuessConfig,
+    pub(super) visitor_guesses: GuessConfig,
+    pub(super) link_guesses: GuessConfig,
 }
 
 impl Shortener {
@@ -73,12 +90,18 @@ impl Shortener {
         redis: Redis,
         bulk: Redis,
         places: OwnPlaces,
-        hash: Ask<HashPassword>,
-        verify: Ask<VerifyPassword>,
+        secret: &SecretString,
+        asks: Asks,
         config: &ShortenerConfig,
     ) -> Self {
+        let Asks { hash, verify, notify } = asks;
+        let post = Post::new(redis.clone(), secret, notify);
+        let store = LinkStore::new(redis.clone(), bulk, config);
         let links = Links {
-            store: LinkStore::new(redis, bulk, config),
+            teller: Rc::new(Teller::new(redis, store.clone(), post.clone())),
+            post,
+            digests: Digests::new(secret),
+            store,
             searches: Semaphore::new(PARALLEL_SEARCHES),
             places,
             hash,
@@ -101,6 +124,11 @@ crate::delegate!(Shortener, links {
     Shorten => shorten,
     Visit => visit,
     Unlock => unlock,
+    SendLinkCode => send_code,
+    RequestAccess => request_access,
+    ListRequests => requests,
+    DecideRequest => decide,
+    Sweep => sweep,
     FetchLink => fetch,
     ListLinks => list,
     UpdateLink => update,
@@ -205,54 +233,22 @@ impl Links {
     }
 
     async fn visit(&self, message: Visit) -> Result<Visited, ShortenerError> {
-        let attempt = self.attempt(message.visitor);
-        match self.store.visit(&message.code, &attempt).await? {
+        self.follow(&message.code, &self.attempt(&message.visitor)).await
+    }
+
+    /// Follows a link that may be protected; counts it.
+    pub(super) async fn follow(
+        &self,
+        code: &ShortCode,
+        attempt: &Attempt,
+    ) -> Result<Visited, ShortenerError> {
+        let visit = async |entered| self.store.visit(code, attempt, entered).await;
+        match self.counted(code, visit).await? {
             Followed::Missing => Err(ShortenerError::NotFound),
             Followed::Open(url) => Ok(Visited::Open(url)),
             Followed::Protected(protection) => Ok(Visited::Protected(protection)),
+            Followed::Unentered { .. } | Followed::Changed => Err(ShortenerError::Contended),
         }
-    }
-
-    /// Compares outside of Redis, then settles in one step that holds only if the password is still the one
-    /// compared with.
-    async fn unlock(&self, message: Unlock) -> Result<String, ShortenerError> {
-        let Unlock { code, key, visitor } = message;
-        let tried = key.protection();
-        let Key::Password(password) = key else {
-            return Err(ShortenerError::Refused { tried, protection: Protection::Password });
-        };
-        let network = visitor.network;
-        let attempt = self.attempt(visitor);
-        for _ in 0..UNLOCK_TRIES {
-            let hash = match self.store.guard(&code).await? {
-                Guard::Missing => return Err(ShortenerError::NotFound),
-                Guard::Password { hash } => hash,
-                Guard::Open => match self.store.visit(&code, &attempt).await? {
-                    Followed::Missing => return Err(ShortenerError::NotFound),
-                    Followed::Open(url) => return Ok(url),
-                    Followed::Protected(_) => continue,
-                },
-            };
-            let verdict = self.store.begin_guess_from(&code, network, self.visitor_guesses).await?;
-            verdict.pass().map_err(ShortenerError::Wait)?;
-            if let Err(time) = self.store.begin_guess(&code, self.link_guesses).await?.pass() {
-                self.store.forgive_guess_from(&code, network).await?;
-                return Err(ShortenerError::Wait(time));
-            }
-            let verify = VerifyPassword { password: password.clone(), hash: Some(hash.clone()) };
-            let verdict = self.verify.ask(verify).await.map_err(hash_failure);
-            if !matches!(verdict, Ok(false)) {
-                self.store.forgive_guess_from(&code, network).await?;
-                self.store.forgive_guess(&code).await?;
-            }
-            match self.store.unlock(&code, &attempt, &hash, verdict?).await? {
-                Settled::Missing => return Err(ShortenerError::NotFound),
-                Settled::Open(url) => return Ok(url),
-                Settled::Refused => return Err(ShortenerError::Refused { tried, protection: tried }),
-                Settled::Changed => {}
-            }
-        }
-        Err(ShortenerError::Contended)
     }
 
     async fn fetch(&self, message: FetchLink) -> Result<Link, ShortenerError> {
@@ -343,6 +339,10 @@ impl Links {
                 field: "newPassword",
                 problem: "is needed to protect the link with PASSWORD",
             }),
+            Updated::LacksOtp => Err(ShortenerError::Invalid {
+                field: "newOtpAllowedEmails",
+                problem: "has an effect with the protection OTP alone",
+            }),
             Updated::LacksProtection => Err(ShortenerError::Invalid {
                 field: "newProtectionMethod",
                 problem: "must be PASSWORD for a password to have an effect",
@@ -386,7 +386,7 @@ impl Links {
         self.hash.ask(HashPassword { password, refuse_common: false }).await.map_err(hash_failure)
     }
 
-    fn attempt(&self, visitor: Visitor) -> Attempt {
+    pub(super) fn attempt(&self, visitor: &Visitor) -> Attempt {
         let ip = if self.full_ips { visitor.ip } else { network::truncated(visitor.ip) };
         Attempt {
             http_method: visitor.http_method,
@@ -401,7 +401,7 @@ fn flag(on: bool) -> String {
     if on { "1" } else { "0" }.to_owned()
 }
 
-fn hash_failure(error: HashError) -> ShortenerError {
+pub(super) fn hash_failure(error: HashError) -> ShortenerError {
     match error {
         HashError::Ask(error) => ShortenerError::Ask(error),
         HashError::Common | HashError::Failed(_) => ShortenerError::Hash(error.to_string()),

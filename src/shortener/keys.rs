@@ -6,12 +6,26 @@
 //! | `{link:<code>}:events` | STREAM | attempts, newest `shortener.events_per_link` | `shortener.events_ttl_days` after the last |
 //! | `{link:<code>}:guesses` | HASH | wrong passwords from everywhere | `shortener.link_guesses.forget_secs` |
 //! | `{link:<code>}:guesses:<ip>` | HASH | wrong passwords from an address | `shortener.visitor_guesses.forget_secs` |
+//! | `{link:<code>}:otp:<address>` | HASH | the code mailed to an address: `c` digest, `g` see below, `n` wrong tries | 10 min |
+//! | `{link:<code>}:otp-mails:<address>` | HASH | codes mailed to it | `shortener.code_mails.forget_secs` |
+//! | `{link:<code>}:mails` | HASH | mails that strangers caused | `shortener.link_mails.forget_secs` |
+//! | `{link:<code>}:requests` | HASH | request's id → JSON, at most `shortener.max_requests_per_link` | `shortener.grant_days` and 90 days after the last change; the protection's |
+//! | `{link:<code>}:requests:asked` | ZSET | request's id → ms when asked | the same |
+//! | `{link:<code>}:requests:closed` | ZSET | request's id → ms from which on it may give way | the same |
+//! | `{link:<code>}:notices` | ZSET | what to carry to the notifier, by id: `clicked <user id> <clicks>`, or a sealed notice | until carried |
+//! | `{link-address:<address>}` | HASH | mails about any link to an address | `shortener.address_mails.forget_secs` |
 //! | `{user:<id>}:links` | ZSET | code → µs when listed, at most `shortener.max_links_per_user` | the account's |
+//!
+//! Addresses stand in keys as digests: key names reach logs and slow-logs. The registers of the outbox are of the kinds `link`
+//! (what is to be told) and `digest` (links with untold clicks).
 //!
 //! Fields of a link, one letter each because there are millions: `u` long URL · `o` owner's id, absent for
 //! guests · `m` protection, absent for NONE · `h` password hash · `s` safe for work, 1 or 0, absent until known ·
 //! `a` analytics, 1 or absent · `e` e-mail notifications, 1 or absent · `t` created, `d` last updated, in ms ·
-//! `k` attempts that reached the long URL · `f` attempts that did not · `x` tombstone, with `o` alone.
+//! `k` attempts that reached the long URL · `f` attempts that did not · `x` tombstone, with `o` alone ·
+//! `w` addresses that may have codes, one per line · `g` µs when the protection or that list last changed, absent before;
+//! codes made before then are dead · `n` untold clicks, `l` ms when the owner was last told of some, absent before ·
+//! `i` id of the last intent left.
 //!
 //! Fields of an event: `m` protection · `s` success, 1 or 0 · `h` HTTP method · `i` IP address as stored ·
 //! `r` referrer's host · `a` user agent class. Its time is its id.
@@ -36,6 +50,35 @@ pub(super) fn guesses(space: &Keyspace, code: &ShortCode) -> Key {
 
 pub(super) fn guesses_from(space: &Keyspace, code: &ShortCode, network: IpAddr) -> Key {
     space.part("link", code.as_str(), &format!("guesses:{network}"))
+}
+
+/// `address` is a digest.
+pub(super) fn code_sent(space: &Keyspace, code: &ShortCode, address: &str) -> Key {
+    space.part("link", code.as_str(), &format!("otp:{address}"))
+}
+
+/// `address` is a digest.
+pub(super) fn code_mails(space: &Keyspace, code: &ShortCode, address: &str) -> Key {
+    space.part("link", code.as_str(), &format!("otp-mails:{address}"))
+}
+
+pub(super) fn link_mails(space: &Keyspace, code: &ShortCode) -> Key {
+    space.part("link", code.as_str(), "mails")
+}
+
+/// `address` is a digest.
+pub(super) fn address_mails(space: &Keyspace, address: &str) -> Key {
+    space.root("link-address", address)
+}
+
+/// The requests, when each was asked, and which may give way.
+pub(super) fn requests(space: &Keyspace, code: &ShortCode) -> [Key; 3] {
+    ["requests", "requests:asked", "requests:closed"].map(|part| space.part("link", code.as_str(), part))
+}
+
+/// `source` is the link's code.
+pub(super) fn notices(space: &Keyspace, source: &str) -> Key {
+    space.part("link", source, "notices")
 }
 
 pub(super) fn links_of(space: &Keyspace, owner: &UserId) -> Key {

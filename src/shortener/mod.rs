@@ -1,20 +1,28 @@
 //! Short links: making them, following them, counting every click.
 //!
 //! Owns links, the index of each user's links, and analytics events; keys in [`keys`], messages in
-//! [`messages`]. [`target`] decides which long URLs are acceptable, [`visitor`] what is remembered of a visitor.
+//! [`messages`]. [`target`] decides which long URLs are acceptable, [`visitor`] what is remembered of a visitor. How
+//! protected links open stands in `unlock`, who gets codes and grants in `otp` and `access`, what owners hear of clicks in
+//! `clicks`.
 //!
 //! Invariants: an answered click was counted, in the same step in which the link's state was read, so a link
 //! that is deleted, edited or protected anywhere is so for the very next request; the target of a protected
 //! link leaves the datastore only for who opened it, or owns it.
 
+mod access;
 pub mod actor;
+mod carrier;
+mod clicks;
+mod digests;
 pub mod error;
 mod keys;
 pub mod messages;
 pub mod model;
+mod otp;
 pub mod routes;
 mod store;
 pub mod target;
+mod unlock;
 pub mod visitor;
 
-pub use actor::Shortener;
+pub use actor::{Asks, Shortener};

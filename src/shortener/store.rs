@@ -1,5 +1,7 @@
 //! The shortener's only way to the datastore: one function per script.
 
+mod access;
+
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -9,16 +11,21 @@ use serde::Serialize;
 use super::keys;
 use super::model::{AllowList, ClickEvent, Link, Protection, ShortCode};
 use crate::config::{GuessConfig, ShortenerConfig};
+use crate::outbox::LEASE_LIMIT_MS;
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::UserId;
+pub(super) use access::{Asking, Deciding, Digested, Left, MailLimit, Outcome};
 
 static CLAIM: Script = script!("shortener/claim", 1);
+/// Wrong tries that a code dies of.
+const CODE_TRIES: u32 = 5;
+
 static VISIT: Script = script!("shortener/visit", 2);
-static UNLOCK: Script = script!("shortener/unlock", 2);
-static UPDATE: Script = script!("shortener/update", 1);
-static DELETE: Script = script!("shortener/delete", 2);
+static UNLOCK: Script = script!("shortener/unlock", 3);
+static UPDATE: Script = script!("shortener/update", 4);
+static DELETE: Script = script!("shortener/delete", 5);
 static STATS: Script = script!("shortener/stats", 2);
 static INDEX: Script = script!("shortener/index", 1);
 static UNINDEX: Script = script!("shortener/unindex", 1);
@@ -74,14 +81,23 @@ pub(super) enum Followed {
     Missing,
     Open(String),
     Protected(Protection),
+    /// Nothing was counted: the owner wants mail, and no click is untold yet; `never_told` says what it says.
+    Unentered {
+        never_told: bool,
+    },
+    /// Nothing was counted: the link is not protected any more, or by another password.
+    Changed,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Settled {
-    Missing,
-    Open(String),
-    Refused,
-    Changed,
+/// What an attempt to open a link has to show.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Proof<'a> {
+    /// A password compared with a hash.
+    Password { hash: &'a str, matched: bool },
+    /// Digests of the address that a code was mailed to, and of the code.
+    Code { address: &'a str, digest: &'a str },
+    /// A request's id and the digest of its grant.
+    Grant { request: &'a str, digest: &'a str },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -90,15 +106,18 @@ pub(super) enum Updated {
     NotOwner,
     LacksPassword,
     LacksProtection,
+    LacksOtp,
     Done,
 }
 
-/// What stands in front of a link.
+/// What stands in front of a link, and whose it is.
 #[derive(Debug)]
-pub(super) enum Guard {
-    Missing,
-    Open,
-    Password { hash: String },
+pub(super) struct Guard {
+    pub(super) protection: Protection,
+    /// Of its password.
+    pub(super) hash: Option<String>,
+    /// Nobody for a guest's.
+    pub(super) owner: Option<UserId>,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +129,12 @@ pub(super) struct LinkStore {
     events_ttl_secs: u64,
     hold_secs: u64,
     max_links: u32,
+    max_requests: u32,
+    grant_secs: u64,
+    digest_ms: u64,
+    code_mails: GuessConfig,
+    link_mails: GuessConfig,
+    address_mails: GuessConfig,
 }
 
 impl LinkStore {
@@ -121,6 +146,12 @@ impl LinkStore {
             events_ttl_secs: u64::from(config.events_ttl_days) * DAY_SECS,
             hold_secs: u64::from(config.deleted_hold_days) * DAY_SECS,
             max_links: config.max_links_per_user,
+            max_requests: config.max_requests_per_link,
+            grant_secs: u64::from(config.grant_days) * DAY_SECS,
+            digest_ms: u64::from(config.click_digest_secs) * 1000,
+            code_mails: config.code_mails,
+            link_mails: config.link_mails,
+            address_mails: config.address_mails,
         }
     }
 
@@ -192,53 +223,62 @@ impl LinkStore {
         UNINDEX.keys([&key]).arg(code.as_str()).arg(listing.0).run(&self.redis).await
     }
 
-    pub(super) async fn visit(&self, code: &ShortCode, attempt: &Attempt) -> Result<Followed, RedisFailure> {
-        let reply: Value = VISIT
-            .keys([&self.link(code), &self.events(code)])
-            .arg(self.event(attempt))
-            .run(&self.redis)
-            .await?;
-        match reply {
-            Value::Nil => Ok(Followed::Missing),
-            Value::BulkString(url) => Ok(Followed::Open(text(&VISIT, url)?)),
-            other => {
-                let (method,): (String,) = VISIT.read(other)?;
-                Ok(Followed::Protected(protection(&VISIT, Some(&method))?))
-            }
+    /// `entered_ms` is when the link was entered among those with untold clicks, if just now.
+    pub(super) async fn visit(
+        &self,
+        code: &ShortCode,
+        attempt: &Attempt,
+        entered_ms: Option<u64>,
+    ) -> Result<Followed, RedisFailure> {
+        let mut call = VISIT.keys([&self.link(code), &self.events(code)]).arg(self.event(attempt));
+        if let Some(entered_ms) = entered_ms {
+            call = call.arg(entered_ms).arg(LEASE_LIMIT_MS);
         }
+        followed(&VISIT, call.run(&self.redis).await?)
     }
 
-    pub(super) async fn guard(&self, code: &ShortCode) -> Result<Guard, RedisFailure> {
-        let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "m", "h"]).to_owned();
-        let fields: (Option<String>, Option<String>, Option<String>) =
-            self.redis.command("HMGET link", &command).await?;
-        Ok(match fields {
-            (None, ..) => Guard::Missing,
-            (_, None, _) => Guard::Open,
-            (_, Some(_), hash) => Guard::Password { hash: hash.unwrap_or_default() },
-        })
+    /// `None` when there is no such link.
+    pub(super) async fn guard(&self, code: &ShortCode) -> Result<Option<Guard>, RedisFailure> {
+        type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
+        let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "m", "h", "o"]).to_owned();
+        let (url, method, hash, owner): Fields = self.redis.command("HMGET link", &command).await?;
+        if url.is_none() {
+            return Ok(None);
+        }
+        let protection = protection(&CLAIM, method.as_deref())?;
+        Ok(Some(Guard { protection, hash, owner: owner.as_deref().and_then(UserId::parse) }))
     }
 
+    /// `entered_ms` as for [`Self::visit`].
     pub(super) async fn unlock(
         &self,
         code: &ShortCode,
         attempt: &Attempt,
-        compared_with: &str,
-        matched: bool,
-    ) -> Result<Settled, RedisFailure> {
-        let reply: Value = UNLOCK
-            .keys([&self.link(code), &self.events(code)])
-            .arg(self.event(attempt))
-            .arg(compared_with)
-            .arg(u8::from(matched))
-            .run(&self.redis)
-            .await?;
-        Ok(match reply {
-            Value::Nil => Settled::Missing,
-            Value::BulkString(url) => Settled::Open(text(&UNLOCK, url)?),
-            Value::Int(1) => Settled::Refused,
-            _ => Settled::Changed,
-        })
+        proof: Proof<'_>,
+        entered_ms: Option<u64>,
+    ) -> Result<Followed, RedisFailure> {
+        let link = self.link(code);
+        let (place, protection) = match proof {
+            Proof::Password { .. } => (link.clone(), Protection::Password),
+            Proof::Code { address, .. } => {
+                (keys::code_sent(self.redis.keyspace(), code, address), Protection::Otp)
+            }
+            Proof::Grant { .. } => {
+                let [requests, ..] = self.request_keys(code);
+                (requests, Protection::Approve)
+            }
+        };
+        let call = UNLOCK.keys([&link, &self.events(code), &place]).arg(self.event(attempt));
+        let call = call.arg(protection.as_str());
+        let mut call = match proof {
+            Proof::Password { hash, matched } => call.arg(hash).arg(u8::from(matched)),
+            Proof::Code { digest, .. } => call.arg(digest).arg(CODE_TRIES),
+            Proof::Grant { request, digest } => call.arg(request).arg(digest),
+        };
+        if let Some(entered_ms) = entered_ms {
+            call = call.arg(entered_ms).arg(LEASE_LIMIT_MS);
+        }
+        followed(&UNLOCK, call.run(&self.redis).await?)
     }
 
     /// The link, if `owner` owns it.
@@ -292,22 +332,25 @@ impl LinkStore {
         owner: &UserId,
         changes: &Changes,
     ) -> Result<Updated, RedisFailure> {
-        let call = UPDATE.keys([&self.link(code)]).arg(owner.as_str()).arg(changes);
+        let [requests, asked, closed] = self.request_keys(code);
+        let call = UPDATE.keys([&self.link(code), &requests, &asked, &closed]);
+        let call = call.arg(owner.as_str()).arg(changes);
         let code: u8 = call.run(&self.redis).await?;
         Ok(match code {
             0 => Updated::Missing,
             1 => Updated::NotOwner,
             2 => Updated::LacksPassword,
             3 => Updated::LacksProtection,
+            4 => Updated::LacksOtp,
             _ => Updated::Done,
         })
     }
 
     /// False when there is no such link of `owner`.
     pub(super) async fn delete(&self, code: &ShortCode, owner: &UserId) -> Result<bool, RedisFailure> {
-        let call =
-            DELETE.keys([&self.link(code), &self.events(code)]).arg(owner.as_str()).arg(self.hold_secs);
-        let code: u8 = call.run(&self.redis).await?;
+        let [requests, asked, closed] = self.request_keys(code);
+        let call = DELETE.keys([&self.link(code), &self.events(code), &requests, &asked, &closed]);
+        let code: u8 = call.arg(owner.as_str()).arg(self.hold_secs).run(&self.redis).await?;
         Ok(code == 2)
     }
 
@@ -362,6 +405,21 @@ impl LinkStore {
 
 fn malformed(script: &Script, problem: &'static str) -> RedisFailure {
     RedisFailure::malformed(script.name(), problem)
+}
+
+/// What `visit.lua` and `unlock.lua` say.
+fn followed(script: &Script, reply: Value) -> Result<Followed, RedisFailure> {
+    match reply {
+        Value::Nil => Ok(Followed::Missing),
+        Value::BulkString(url) => Ok(Followed::Open(text(script, url)?)),
+        Value::Int(1) => Ok(Followed::Unentered { never_told: false }),
+        Value::Int(2) => Ok(Followed::Unentered { never_told: true }),
+        Value::Int(_) => Ok(Followed::Changed),
+        other => {
+            let (method,): (String,) = script.read(other)?;
+            Ok(Followed::Protected(protection(script, Some(&method))?))
+        }
+    }
 }
 
 fn text(script: &Script, bytes: Vec<u8>) -> Result<String, RedisFailure> {

@@ -1,0 +1,143 @@
+//! Who asks to be let through links protected by APPROVE, and what their owners say.
+//!
+//! An address has one request per link, whose id follows from both; it waits, is approved or denied, and may be asked
+//! again. Invariant: a grant is known to its mail alone, works while its request is approved and the link protected by
+//! APPROVE, and ends with a denial, whether or not that can be mailed.
+
+use chrono::Utc;
+use secrecy::SecretString;
+
+use super::actor::Links;
+use super::clicks::LEASE_TRIES;
+use super::error::ShortenerError;
+use super::messages::{DecideRequest, ListRequests, RequestAccess, RequestPage};
+use super::model::{Decision, Grant, Protection, RequestId, ShortCode};
+use super::otp::other_protection;
+use super::store::{Asking, Deciding, MailLimit, Outcome};
+use crate::notifier::model::{Notice, Recipient, What};
+use crate::secrets;
+use crate::users::model::Email;
+
+impl Links {
+    pub(super) async fn request_access(&self, message: RequestAccess) -> Result<RequestId, ShortenerError> {
+        let RequestAccess { code, email, reason } = message;
+        let guard = self.guarded(&code, Protection::Approve).await?;
+        // Guests cannot make such links.
+        let owner = guard.owner.ok_or_else(|| other_protection(Protection::Approve))?;
+        self.begin_mails(&[MailLimit::Link(&code)]).await?;
+
+        let request = self.digests.request(&code, &email);
+        let what = What::AccessRequested {
+            short_code: code.to_string(),
+            request_id: request.as_str().to_owned(),
+            email: email.as_str().to_owned(),
+            reason: reason.clone(),
+        };
+        let sealed = self.post.seal(&Notice::to_user(&owner, what));
+        let asking = Asking {
+            request: &request,
+            email: email.as_str(),
+            reason: reason.as_deref().unwrap_or_default(),
+            sealed: &sealed,
+        };
+        match self.ask_owner(&code, &asking).await? {
+            Outcome::Left(left) => self.post.relay_soon(&code, left),
+            outcome => {
+                self.store.forgive_mail(MailLimit::Link(&code)).await?;
+                match outcome {
+                    Outcome::Missing => return Err(ShortenerError::NotFound),
+                    Outcome::Unfit => return Err(other_protection(Protection::Approve)),
+                    Outcome::Full => return Err(ShortenerError::TooManyRequests),
+                    Outcome::Lapsed | Outcome::Backlog => return Err(ShortenerError::Backlog),
+                    Outcome::Nothing | Outcome::Silent | Outcome::Left(_) => {}
+                }
+            }
+        }
+        Ok(request)
+    }
+
+    async fn ask_owner(&self, code: &ShortCode, asking: &Asking<'_>) -> Result<Outcome, ShortenerError> {
+        for _ in 0..LEASE_TRIES {
+            match self.store.ask(code, asking, self.post.lease(code).await?).await? {
+                Outcome::Lapsed => self.post.drop_lease(code),
+                outcome => return Ok(outcome),
+            }
+        }
+        Ok(Outcome::Lapsed)
+    }
+
+    pub(super) async fn requests(&self, message: ListRequests) -> Result<RequestPage, ShortenerError> {
+        let ListRequests { code, owner, page, limit } = message;
+        let skip = u64::from(page - 1) * u64::from(limit);
+        let found = self.store.requests(&code, &owner, skip, u64::from(limit)).await?;
+        let (requests, total) = found.ok_or(ShortenerError::NotFound)?;
+        Ok(RequestPage { requests, total })
+    }
+
+    pub(super) async fn decide(&self, message: DecideRequest) -> Result<(), ShortenerError> {
+        let DecideRequest { code, owner, request, decision } = message;
+        let (owns, email) = self.store.requester(&code, &owner, &request).await?;
+        if !owns {
+            return Err(ShortenerError::NotFound);
+        }
+        let email = email.and_then(|email| Email::parse(&email).ok()).ok_or(ShortenerError::NoSuchRequest)?;
+        let address = self.digests.address(&email);
+        let mails = match self.begin_mails(&[MailLimit::Address(&address)]).await {
+            // A denial that cannot be mailed is one all the same.
+            Err(ShortenerError::MailWait(_)) if decision == Decision::Deny => false,
+            begun => begun.map(|()| true)?,
+        };
+        let (grant, what) = self.word(&code, &request, decision);
+        let sealed = match mails {
+            true => self.post.seal(&Notice { to: Recipient::Address(email.as_str().to_owned()), what }),
+            false => String::new(),
+        };
+        let deciding =
+            Deciding { owner: &owner, request: &request, decision, grant: &grant, sealed: &sealed };
+        match self.settle(&code, deciding).await? {
+            Outcome::Left(left) => {
+                self.post.relay_soon(&code, left);
+                Ok(())
+            }
+            outcome => {
+                if mails {
+                    self.store.forgive_mail(MailLimit::Address(&address)).await?;
+                }
+                match outcome {
+                    Outcome::Missing => Err(ShortenerError::NotFound),
+                    Outcome::Unfit => Err(ShortenerError::NoSuchRequest),
+                    Outcome::Lapsed | Outcome::Backlog | Outcome::Full => Err(ShortenerError::Backlog),
+                    Outcome::Nothing | Outcome::Silent | Outcome::Left(_) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The digest of a new grant, if it is one, and what the visitor is told.
+    fn word(&self, code: &ShortCode, request: &RequestId, decision: Decision) -> (String, What) {
+        let short_code = code.to_string();
+        match decision {
+            Decision::Deny => (String::new(), What::AccessDenied { short_code }),
+            Decision::Approve => {
+                let grant = Grant { request: request.clone(), token: SecretString::from(secrets::token()) };
+                let until_ms = Utc::now().timestamp_millis() + self.store.grant_secs().cast_signed() * 1000;
+                let what = What::AccessGranted { short_code, grant: grant.to_text(), until_ms };
+                (self.digests.grant(code, &grant), what)
+            }
+        }
+    }
+
+    async fn settle(&self, code: &ShortCode, deciding: Deciding<'_>) -> Result<Outcome, ShortenerError> {
+        for _ in 0..LEASE_TRIES {
+            match self.store.decide(code, &deciding, self.post.lease(code).await?).await? {
+                Outcome::Lapsed => self.post.drop_lease(code),
+                Outcome::Backlog if deciding.decision == Decision::Deny => {
+                    let silent = Deciding { sealed: "", ..deciding };
+                    return Ok(self.store.decide(code, &silent, 0).await?);
+                }
+                outcome => return Ok(outcome),
+            }
+        }
+        Ok(Outcome::Lapsed)
+    }
+}

@@ -1,0 +1,122 @@
+//! Brings what a link's owner and its visitors are to be told of to the notifier.
+//!
+//! Scripts leave `<id>|<sealed notice>`, or `<id>|clicked <owner> <clicks>`, which is made from what they count. The source
+//! of an intent is its link's code; towards the notifier `link:<code>`.
+
+use std::rc::Rc;
+
+use secrecy::SecretString;
+
+use super::error::ShortenerError;
+use super::keys;
+use super::model::ShortCode;
+use super::store::Left;
+use crate::actor::Ask;
+use crate::notifier::messages::Notify;
+use crate::notifier::model::{Notice, SEAL, What};
+use crate::outbox::{Carrier, Intent, Outbox};
+use crate::redis::{Key, Keyspace, Redis, RedisFailure};
+use crate::secrets::Seal;
+use crate::users::model::UserId;
+
+/// The kind of source that links are.
+const KIND: &str = "link";
+
+/// Whom a link's notices are left with.
+#[derive(Debug, Clone)]
+pub(super) struct Post {
+    outbox: Rc<Outbox>,
+    courier: Rc<Courier>,
+}
+
+impl Post {
+    pub(super) fn new(redis: Redis, secret: &SecretString, notify: Ask<Notify>) -> Self {
+        let courier = Courier { space: redis.keyspace().clone(), seal: Seal::new(secret, SEAL), notify };
+        Self { outbox: Rc::new(Outbox::new(redis, KIND)), courier: Rc::new(courier) }
+    }
+
+    /// `notice` as scripts take it.
+    pub(super) fn seal(&self, notice: &Notice) -> String {
+        self.courier.seal.close(notice)
+    }
+
+    /// Registers the link before a script leaves something there; returns since when.
+    pub(super) async fn lease(&self, code: &ShortCode) -> Result<u64, RedisFailure> {
+        self.outbox.lease(code.as_str()).await
+    }
+
+    /// Forgets a lease that a script found too old.
+    pub(super) fn drop_lease(&self, code: &ShortCode) {
+        self.outbox.drop_lease(code.as_str());
+    }
+
+    /// Carries what was left. A failure is not the caller's: a sweep repeats it.
+    pub(super) async fn relay(&self, code: &ShortCode, left: Left) {
+        self.outbox.relay(&self.courier, code.as_str(), left.pending, left.last).await;
+    }
+
+    /// The same while the caller goes on.
+    pub(super) fn relay_soon(&self, code: &ShortCode, left: Left) {
+        let (post, code) = (self.clone(), code.clone());
+        actix::spawn(async move { post.relay(&code, left).await });
+    }
+
+    /// Carries what crashed nodes left.
+    pub(super) async fn sweep(&self) -> Result<(), ShortenerError> {
+        self.outbox.sweep(&self.courier).await
+    }
+}
+
+/// Carries notices from where they were left.
+#[derive(Debug)]
+struct Courier {
+    space: Keyspace,
+    seal: Seal,
+    notify: Ask<Notify>,
+}
+
+impl Courier {
+    fn read(&self, code: &str, intent: &Intent) -> Option<(u64, Notice)> {
+        let notice = clicked(code, &intent.text).or_else(|| self.seal.open(&intent.text));
+        if notice.is_none() {
+            tracing::error!(code, "a notice cannot be opened: was auth.jwt_secret changed? It is dropped");
+        }
+        Some((intent.id, notice?))
+    }
+}
+
+impl Carrier for Courier {
+    type Error = ShortenerError;
+
+    fn intents(&self, source: &str) -> Key {
+        keys::notices(&self.space, source)
+    }
+
+    async fn carry(&self, source: &str, intents: &[Intent]) -> Result<(), ShortenerError> {
+        let notices = intents.iter().filter_map(|intent| self.read(source, intent)).collect();
+        Ok(self.notify.ask(Notify { source: format!("link:{source}"), notices }).await?)
+    }
+}
+
+/// What `lua/shortener/digest.lua` leaves.
+fn clicked(code: &str, text: &str) -> Option<Notice> {
+    let (owner, clicks) = text.strip_prefix("clicked ")?.split_once(' ')?;
+    let what = What::LinkClicked { short_code: code.to_owned(), clicks: clicks.parse().ok()? };
+    Some(Notice::to_user(&UserId::parse(owner)?, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_counts_is_read_and_nothing_else() {
+        let owner = "6932b4f00123456789000001";
+        let what = What::LinkClicked { short_code: "abc".to_owned(), clicks: 7 };
+        let notice = UserId::parse(owner).map(|owner| Notice::to_user(&owner, what));
+        assert_eq!(clicked("abc", &format!("clicked {owner} 7")), notice);
+        for wrong in ["", "clicked", "clicked x 7", "clicked 6932b4f00123456789000001 x", "sealed"] {
+            assert_eq!(clicked("abc", wrong), None, "{wrong}");
+        }
+    }
+}

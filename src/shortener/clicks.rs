@@ -1,0 +1,139 @@
+//! What owners hear of clicks: of the first one at once, then of the sum, at most one mail per
+//! `shortener.click_digest_secs` and link.
+//!
+//! The scripts that count a click count it as untold too, in the same step; `lua/shortener/digest.lua` turns the count into
+//! a word to the owner. Invariant: a link with untold clicks stands in the register of such links. The first click since
+//! the last word is counted only right after the link was entered, and a link leaves the register no sooner than any
+//! such click can still come.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::actor::Links;
+use super::carrier::Post;
+use super::error::ShortenerError;
+use super::messages::Sweep;
+use super::model::ShortCode;
+use super::store::{Digested, Followed, LinkStore};
+use crate::outbox::{Due, LEASE_LIMIT_MS, Register};
+use crate::redis::{Redis, RedisFailure};
+
+/// The kind of the register of links with untold clicks.
+const UNTOLD: &str = "digest";
+/// How often something starts over because a lease lapsed under it.
+pub(super) const LEASE_TRIES: usize = 3;
+/// An entry is good for clicks until [`LEASE_LIMIT_MS`], so it stays for longer.
+const LEAVE_AGE_MS: u64 = LEASE_LIMIT_MS + 3_000;
+/// Links that a sweep tells of, how many at a time, and how long it begins with others.
+const SWEEP_COUNT: usize = 1_000;
+const SWEEP_PARALLEL: usize = 16;
+const SWEEP_TIME: Duration = Duration::from_secs(4);
+
+/// Tells owners of clicks.
+#[derive(Debug)]
+pub(super) struct Teller {
+    store: LinkStore,
+    untold: Register,
+    post: Post,
+}
+
+impl Teller {
+    pub(super) fn new(redis: Redis, store: LinkStore, post: Post) -> Self {
+        Self { store, untold: Register::new(redis, UNTOLD), post }
+    }
+
+    /// Tells the link's owner of what is untold, unless he was told too recently. False if it must be looked at again.
+    async fn tell(&self, code: &ShortCode) -> Result<bool, ShortenerError> {
+        for _ in 0..LEASE_TRIES {
+            match self.store.digest(code, self.post.lease(code).await?).await? {
+                Digested::Nothing => return Ok(true),
+                Digested::TooSoon => return Ok(false),
+                Digested::Lapsed => self.post.drop_lease(code),
+                Digested::Backlog => return Err(ShortenerError::Backlog),
+                Digested::Left(left) => {
+                    self.post.relay(code, left).await;
+                    return Ok(true);
+                }
+            }
+        }
+        Err(ShortenerError::Backlog)
+    }
+
+    /// Tells of links whose time has come, the oldest first.
+    async fn sweep(&self) -> Result<(), ShortenerError> {
+        let started = Instant::now();
+        let due = self.untold.due(self.store.digest_ms(), SWEEP_COUNT).await?;
+        let one = async |due: Due| {
+            if started.elapsed() < SWEEP_TIME
+                && let Err(error) = self.tell_due(&due).await
+            {
+                tracing::warn!(%error, code = due.source, "clicks are told later");
+            }
+        };
+        stream::iter(due).map(one).buffer_unordered(SWEEP_PARALLEL).for_each(async |()| {}).await;
+        Ok(())
+    }
+
+    async fn tell_due(&self, due: &Due) -> Result<(), ShortenerError> {
+        let Some(code) = ShortCode::parse(&due.source) else {
+            return Ok(self.untold.leave(&due.source, due.registered_ms).await?);
+        };
+        match self.tell(&code).await {
+            // Out of the way of those behind it.
+            Err(ShortenerError::Backlog) => {
+                self.untold.enter(code.as_str()).await?;
+            }
+            told => {
+                if told? && due.age_ms > LEAVE_AGE_MS {
+                    self.untold.leave(code.as_str(), due.registered_ms).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Links {
+    /// Lets `follow` count a click; what that needs when the owner wants to hear of it, it gets: the time when the link was
+    /// entered among those with untold clicks.
+    pub(super) async fn counted(
+        &self,
+        code: &ShortCode,
+        follow: impl AsyncFn(Option<u64>) -> Result<Followed, RedisFailure>,
+    ) -> Result<Followed, ShortenerError> {
+        let (mut entered_ms, mut first) = (None, false);
+        for _ in 0..LEASE_TRIES {
+            match follow(entered_ms).await? {
+                Followed::Unentered { never_told } => {
+                    first = never_told;
+                    entered_ms = Some(self.teller.untold.enter(code.as_str()).await?);
+                }
+                followed => {
+                    if first {
+                        self.tell_soon(code.clone());
+                    }
+                    return Ok(followed);
+                }
+            }
+        }
+        Err(ShortenerError::Contended)
+    }
+
+    /// Tells of clicks while the visitor goes on; if that fails, a sweep does it.
+    fn tell_soon(&self, code: ShortCode) {
+        let teller: Rc<Teller> = self.teller.clone();
+        actix::spawn(async move {
+            if let Err(error) = teller.tell(&code).await {
+                tracing::warn!(%error, %code, "clicks are told later");
+            }
+        });
+    }
+
+    pub(super) async fn sweep(&self, _: Sweep) -> Result<(), ShortenerError> {
+        self.post.sweep().await?;
+        self.teller.sweep().await
+    }
+}

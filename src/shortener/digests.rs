@@ -1,0 +1,42 @@
+//! What of addresses, codes and grants stands in the datastore.
+//!
+//! Invariant: keyed digests only, so neither a code of six digits nor an address can be guessed from one.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::model::{Grant, RequestId, ShortCode};
+use crate::secrets::Digester;
+use crate::users::model::Email;
+
+/// What all our digests are for.
+const PURPOSE: &str = "shortener: addresses, codes and grants";
+
+/// Makes them.
+#[derive(Debug)]
+pub(super) struct Digests(Digester);
+
+impl Digests {
+    pub(super) fn new(secret: &SecretString) -> Self {
+        Self(Digester::new(secret, PURPOSE))
+    }
+
+    /// Of an address, for names of keys.
+    pub(super) fn address(&self, email: &Email) -> String {
+        self.0.of(&["address", email.key()])
+    }
+
+    /// Of a code that was mailed to an address.
+    pub(super) fn code(&self, link: &ShortCode, email: &Email, code: &str) -> String {
+        self.0.of(&["code", link.as_str(), email.key(), code])
+    }
+
+    /// What an address's request for access to a link is called: always the same.
+    pub(super) fn request(&self, link: &ShortCode, email: &Email) -> RequestId {
+        RequestId::of_digest(&self.0.of(&["request", link.as_str(), email.key()]))
+    }
+
+    /// Of a grant.
+    pub(super) fn grant(&self, link: &ShortCode, grant: &Grant) -> String {
+        self.0.of(&["grant", link.as_str(), grant.request.as_str(), grant.token.expose_secret()])
+    }
+}

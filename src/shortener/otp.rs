@@ -1,0 +1,78 @@
+//! Codes that are mailed to visitors.
+//!
+//! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell: both are the same for
+//! those who are not; and mails go out as often as `[shortener.code_mails]`, `link_mails` and `address_mails` allow.
+
+use super::actor::Links;
+use super::clicks::LEASE_TRIES;
+use super::error::ShortenerError;
+use super::messages::SendLinkCode;
+use super::model::{Protection, ShortCode};
+use super::store::{Guard, MailLimit, Outcome};
+use crate::notifier::model::{Notice, Recipient, What};
+use crate::secrets;
+
+impl Links {
+    pub(super) async fn send_code(&self, message: SendLinkCode) -> Result<(), ShortenerError> {
+        let SendLinkCode { code, email } = message;
+        self.guarded(&code, Protection::Otp).await?;
+        let address = self.digests.address(&email);
+        let limits =
+            [MailLimit::Codes(&code, &address), MailLimit::Link(&code), MailLimit::Address(&address)];
+        self.begin_mails(&limits).await?;
+
+        let otp = secrets::one_time_code();
+        let digest = self.digests.code(&code, &email, &otp);
+        let notice = Notice {
+            to: Recipient::Address(email.as_str().to_owned()),
+            what: What::LinkCode { short_code: code.to_string(), code: otp },
+        };
+        let sealed = self.post.seal(&notice);
+        for _ in 0..LEASE_TRIES {
+            let lease_ms = self.post.lease(&code).await?;
+            match self.store.send_code(&code, &address, email.key(), &digest, &sealed, lease_ms).await? {
+                Outcome::Lapsed => self.post.drop_lease(&code),
+                Outcome::Missing => return Err(ShortenerError::NotFound),
+                Outcome::Unfit => return Err(other_protection(Protection::Otp)),
+                Outcome::Backlog | Outcome::Full => return Err(ShortenerError::Backlog),
+                Outcome::Nothing | Outcome::Silent => return Ok(()),
+                Outcome::Left(left) => {
+                    self.post.relay_soon(&code, left);
+                    return Ok(());
+                }
+            }
+        }
+        Err(ShortenerError::Backlog)
+    }
+
+    /// What stands in front of a link that is protected by `protection`.
+    pub(super) async fn guarded(
+        &self,
+        code: &ShortCode,
+        protection: Protection,
+    ) -> Result<Guard, ShortenerError> {
+        let guard = self.store.guard(code).await?.ok_or(ShortenerError::NotFound)?;
+        if guard.protection == protection { Ok(guard) } else { Err(other_protection(protection)) }
+    }
+
+    /// Counts a mail against each of `limits`, or against none.
+    pub(super) async fn begin_mails(&self, limits: &[MailLimit<'_>]) -> Result<(), ShortenerError> {
+        for (counted, limit) in limits.iter().enumerate() {
+            if let Err(time) = self.store.begin_mail(*limit).await?.pass() {
+                for limit in &limits[..counted] {
+                    self.store.forgive_mail(*limit).await?;
+                }
+                return Err(ShortenerError::MailWait(time));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) const fn other_protection(wanted: Protection) -> ShortenerError {
+    let problem = match wanted {
+        Protection::Otp => "is not a link protected by OTP",
+        _ => "is not a link protected by APPROVE",
+    };
+    ShortenerError::Invalid { field: "id", problem }
+}
