@@ -129,6 +129,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         notifier::routes::routes(),
         posts::routes::routes(),
         shortener::routes::links::routes(),
+        shortener::routes::access::routes(),
         shortener::routes::redirect::routes(),
     ]
     .into_iter()

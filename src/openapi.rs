@@ -55,6 +55,8 @@ const SLICE: usize = 16 * 1024;
         shortener::routes::links::shorten, shortener::routes::links::list, shortener::routes::links::visit,
         shortener::routes::links::unlock, shortener::routes::links::fetch, shortener::routes::links::stats,
         shortener::routes::links::update, shortener::routes::links::delete,
+        shortener::routes::access::send_code, shortener::routes::access::request,
+        shortener::routes::access::list, shortener::routes::access::decide,
         shortener::routes::redirect::follow, shortener::routes::redirect::unlock,
         posts::routes::posts::create, posts::routes::posts::list, posts::routes::posts::list_own,
         posts::routes::posts::fetch, posts::routes::posts::update, posts::routes::posts::delete,

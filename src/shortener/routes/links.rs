@@ -12,7 +12,7 @@ use super::shapes::{
     LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, Stat, StatsBody,
     StatsQuery, Target, UnlockBody,
 };
-use super::{api_error, location, parse_code, visitor};
+use super::{fail, invalid, location, parse_code, visitor};
 use crate::actor::Mailbox;
 use crate::auth::AuthUser;
 use crate::auth::extractor::MaybeUser;
@@ -22,7 +22,7 @@ use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure};
 use crate::http::query::{MAX_PAGE, number};
 use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, FieldError, JsonBody, client};
+use crate::http::{ApiError, JsonBody, client};
 use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{
@@ -32,7 +32,6 @@ use crate::shortener::model::{AllowList, Key, Lock, Protection, ShortCode, parse
 use crate::users::model::Email;
 use crate::values::PublicUrl;
 
-const INVALID: &str = "Invalid Data";
 const NEEDS_PASSWORD: &str = "must be PASSWORD for a password to have an effect";
 const NEEDS_OTP: &str = "has an effect with the protection OTP alone";
 const ONE_KEY: &str = "must not be sent with another key: send password, or email and OTP, or grant";
@@ -327,14 +326,6 @@ pub async fn delete(user: AuthUser, links: Links, id: web::Path<String>) -> Answ
     let code = parse_code(&id)?;
     links.ask(DeleteLink { code, owner: user.id().clone() }).await.map_err(fail)?;
     Ok(envelope::links_done("URL deleted successfully"))
-}
-
-fn fail(error: ShortenerError) -> ApiError {
-    api_error("/api/v1/url", error)
-}
-
-fn invalid(field: &str, problem: &str) -> ApiError {
-    ApiError::invalid(INVALID, vec![FieldError::new(field, problem)])
 }
 
 fn parse_alias(text: &str) -> Result<ShortCode, ApiError> {

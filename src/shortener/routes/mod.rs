@@ -1,5 +1,6 @@
 //! HTTP for links: the API and the short link itself.
 
+pub mod access;
 pub mod links;
 pub mod redirect;
 pub mod shapes;
@@ -14,6 +15,7 @@ use super::visitor::Visitor;
 use crate::http::body::invalid_message;
 use crate::http::{ApiError, FieldError, client};
 
+const API: &str = "/api/v1/url";
 const NO_SUCH_CODE: &str = "URL code does not exists";
 /// When to ask again for access to a link whose owner does not answer. Seconds
 const FULL_RETRY_SECS: u64 = 3600;
@@ -49,6 +51,14 @@ fn api_error(path: &str, error: ShortenerError) -> ApiError {
         ShortenerError::Redis(failure) => (&failure).into(),
         ShortenerError::Hash(_) | ShortenerError::Notifier(_) => ApiError::internal(&error),
     }
+}
+
+fn fail(error: ShortenerError) -> ApiError {
+    api_error(API, error)
+}
+
+fn invalid(field: &str, problem: &str) -> ApiError {
+    ApiError::invalid(invalid_message(API), vec![FieldError::new(field, problem)])
 }
 
 /// What a wrong key is called.

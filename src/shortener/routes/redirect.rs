@@ -1,7 +1,7 @@
 //! `/{code}`: the short link itself.
 //!
 //! Invariant: every answered click has been counted, and none is answered from a cache: not ours, not the
-//! browser's. The query of a short link never reaches the target.
+//! browser's. The query of a short link never reaches the target; of a grant in it nobody else hears.
 
 use std::sync::LazyLock;
 
@@ -12,6 +12,7 @@ use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::{api_error, location, parse_code, visitor};
@@ -28,6 +29,7 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{Unlock, Visit, Visited};
 use crate::shortener::model::{Key, Protection, ShortCode};
 
+const DEAD_GRANT: &str = "Your personal link is invalid or has expired. Ask for access again.";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Looked up once: this one counts at the pace of redirects.
@@ -59,7 +61,10 @@ pub struct UnlockForm {
 
 /// Follow a short link.
 #[utoipa::path(method(get, head), path = "/{code}", tag = "short links",
-    params(("code" = String, Path, description = "Generated code or alias")),
+    params(
+        ("code" = String, Path, description = "Generated code or alias"),
+        ("grant" = Option<String>, Query, description = "From an approval's mail; opens a link protected by APPROVE"),
+    ),
     responses(
         (status = 302, description = "On to the long URL", headers(("Location" = String))),
         (status = 401, description = "Protected: a page with a form for a browser, else this", body = LinksFailure),
@@ -69,7 +74,12 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
     request.extensions_mut().insert(ShortLink);
     rate_limit::by_address(&request, LimitedAction::Redirect)?;
     let code = parse_code(&code)?;
-    match links.ask(Visit { code: code.clone(), visitor: visitor(&request) }).await {
+    let visitor = visitor(&request);
+    let visited = match grant(&request) {
+        None => links.ask(Visit { code: code.clone(), visitor }).await,
+        Some(key) => links.ask(Unlock { code: code.clone(), key, visitor }).await.map(Visited::Open),
+    };
+    match visited {
         Ok(Visited::Open(url)) => {
             OPEN.increment(1);
             redirect(StatusCode::FOUND, &url)
@@ -78,6 +88,13 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
             count("protected");
             if client::wants_page(request.headers()) {
                 return Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, None));
+            }
+            Err(protected(protection))
+        }
+        Err(ShortenerError::Refused { protection, .. }) => {
+            count("refused");
+            if client::wants_page(request.headers()) {
+                return Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, Some(DEAD_GRANT)));
             }
             Err(protected(protection))
         }
@@ -121,6 +138,16 @@ pub async fn unlock(
             Err(api_error(request.path(), error))
         }
     }
+}
+
+/// What an approval's mail has in its link.
+fn grant(request: &HttpRequest) -> Option<Key> {
+    let query = request.query_string();
+    if query.is_empty() {
+        return None;
+    }
+    let (_, grant) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "grant")?;
+    Some(Key::Grant(grant.into_owned().into()))
 }
 
 fn redirect(status: StatusCode, url: &str) -> Answer {

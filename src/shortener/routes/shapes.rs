@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::shortener::model::{ClickEvent, Link, Protection};
+use crate::shortener::model::{AccessRequest, ClickEvent, Link, Protection};
 use crate::values::PublicUrl;
 use crate::values::time::epoch_secs;
 
@@ -72,6 +72,43 @@ pub struct UnlockBody {
     /// What stands behind `grant=` in the link of an approval's mail.
     #[schema(value_type = Option<String>)]
     pub(super) grant: Option<SecretString>,
+}
+
+/// Where a code is to be mailed.
+#[derive(Deserialize, ToSchema)]
+pub struct CodeBody {
+    /// One's e-mail address.
+    pub(super) email: String,
+}
+
+/// Who asks for access, and why.
+#[derive(Deserialize, ToSchema)]
+pub struct AccessBody {
+    /// One's e-mail address: the answer goes there.
+    pub(super) email: String,
+    /// For the owner to read; at most 1000 bytes.
+    #[schema(max_length = 1000)]
+    pub(super) reason: Option<String>,
+}
+
+/// What an owner says to a request.
+#[derive(Deserialize, ToSchema)]
+pub struct DecisionBody {
+    /// `APPROVE` or `DENY`.
+    #[schema(pattern = "^(APPROVE|DENY)$")]
+    pub(super) decision: String,
+}
+
+/// Page of a list of requests for access.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RequestsQuery {
+    /// From 1.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
+    pub(super) page: Option<String>,
+    /// Requests on a page, 20 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    pub(super) limit: Option<String>,
 }
 
 /// Page of a list of links.
@@ -164,6 +201,41 @@ pub struct ProtectionBody {
     pub(super) protection_method: &'static str,
 }
 
+/// A request for access that waits for the link's owner.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessAsked {
+    pub(super) request_id: String,
+}
+
+/// A request for access to a link of one's own.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestEntry {
+    pub(super) request_id: String,
+    /// Who asks.
+    pub(super) email: String,
+    /// Why; null when that was not said.
+    #[schema(required = true)]
+    pub(super) reason: Option<String>,
+    /// `PENDING`, `APPROVED` or `DENIED`.
+    pub(super) status: String,
+    /// When it was last asked, in epoch seconds.
+    pub(super) date: String,
+}
+
+/// A page of requests for access, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestsBody {
+    pub(super) requests: Vec<RequestEntry>,
+    pub(super) page: u32,
+    pub(super) limit: u32,
+    /// Requests on all pages.
+    pub(super) total: u64,
+    pub(super) has_next: bool,
+}
+
 /// One attempt to follow a link.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -216,6 +288,14 @@ impl LinkDetails {
             created_at: epoch_secs(link.created_ms),
             last_updated_at: epoch_secs(link.updated_ms),
         }
+    }
+}
+
+impl From<AccessRequest> for RequestEntry {
+    fn from(request: AccessRequest) -> Self {
+        let AccessRequest { id, email, reason, status, asked_ms } = request;
+        let request_id = id.as_str().to_owned();
+        Self { request_id, email, reason, status, date: epoch_secs(asked_ms) }
     }
 }
 
