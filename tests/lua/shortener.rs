@@ -4,6 +4,9 @@ use crate::Bench;
 
 const EVENT: &str = r#"{"keep":100,"ttl":3600,"h":"GET","i":"203.0.113.0","r":"news.example","a":"desktop"}"#;
 
+/// A link with all that is deleted with it.
+const LINK_KEYS: [&str; 5] = ["link", "events", "requests", "asked", "closed"];
+
 /// 0, 1 or 2, as before the time.
 fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
     let arguments: Vec<&str> = [&[owner, "u", "https://example.com/"], fields].concat();
@@ -15,11 +18,11 @@ fn visit(bench: &mut Bench) -> Value {
 }
 
 fn unlock(bench: &mut Bench, hash: &str, matched: &str) -> Value {
-    bench.run("shortener/unlock", &["link", "events"], &[EVENT, hash, matched])
+    bench.run("shortener/unlock", &["link", "events", "link"], &[EVENT, "PASSWORD", hash, matched])
 }
 
 fn update(bench: &mut Bench, arguments: &[&str]) -> i64 {
-    bench.run("shortener/update", &["link"], arguments)
+    bench.run("shortener/update", &["link", "requests", "asked", "closed"], arguments)
 }
 
 fn clicks(bench: &mut Bench) -> (Option<i64>, Option<i64>) {
@@ -48,7 +51,7 @@ fn claim_makes_a_link_once_and_knows_whose_it_is() {
 fn a_tombstone_is_claimed_by_its_owner_alone() {
     let mut bench = Bench::new();
     claim(&mut bench, "u1", &["m", "PASSWORD", "h", "x"]);
-    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 2);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 2);
     assert_eq!(claim(&mut bench, "u2", &[]), 0);
     assert_eq!(claim(&mut bench, "", &[]), 0);
     assert_eq!(claim(&mut bench, "u1", &[]), 1);
@@ -81,7 +84,7 @@ fn visit_stops_at_a_protected_link_and_counts_the_attempt() {
 fn visit_finds_no_deleted_link() {
     let mut bench = Bench::new();
     claim(&mut bench, "u1", &[]);
-    bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]);
+    bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]);
     assert_eq!(visit(&mut bench), Value::Nil);
     assert_eq!(clicks(&mut bench), (None, None));
 }
@@ -91,13 +94,14 @@ fn unlock_opens_refuses_or_says_that_the_protection_changed() {
     let mut bench = Bench::new();
     assert_eq!(unlock(&mut bench, "hash", "1"), Value::Nil);
     claim(&mut bench, "u1", &["m", "PASSWORD", "h", "hash", "a", "1"]);
-    assert_eq!(unlock(&mut bench, "hash", "0"), Value::Int(1));
+    let refused = Value::Array(vec![Value::BulkString(b"PASSWORD".to_vec())]);
+    assert_eq!(unlock(&mut bench, "hash", "0"), refused);
     assert_eq!(unlock(&mut bench, "hash", "1"), url());
-    assert_eq!(unlock(&mut bench, "older", "1"), Value::Int(2));
+    assert_eq!(unlock(&mut bench, "older", "1"), Value::Int(3));
     assert_eq!(clicks(&mut bench), (Some(1), Some(1)), "nothing was counted for the changed one");
     assert_eq!(bench.command::<i64>("XLEN", "events", &[]), 2);
     update(&mut bench, &["u1", "m", "", "h", ""]);
-    assert_eq!(unlock(&mut bench, "hash", "1"), Value::Int(2), "no longer protected");
+    assert_eq!(unlock(&mut bench, "hash", "1"), Value::Int(3), "no longer protected");
 }
 
 #[test]
@@ -108,10 +112,10 @@ fn update_changes_for_the_owner_and_keeps_protection_whole() {
     assert_eq!(update(&mut bench, &["u2", "u", "https://b.example/"]), 1);
     assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD"]), 2);
     assert_eq!(update(&mut bench, &["u1", "h", "hash"]), 3);
-    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD", "h", "hash"]), 4);
-    assert_eq!(update(&mut bench, &["u1", "h", "other"]), 4, "a new password for a protected link");
-    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD"]), 4, "it has a password already");
-    assert_eq!(update(&mut bench, &["u1", "m", "", "h", ""]), 4);
+    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD", "h", "hash"]), 5);
+    assert_eq!(update(&mut bench, &["u1", "h", "other"]), 5, "a new password for a protected link");
+    assert_eq!(update(&mut bench, &["u1", "m", "PASSWORD"]), 5, "it has a password already");
+    assert_eq!(update(&mut bench, &["u1", "m", "", "h", ""]), 5);
     assert_eq!(bench.command::<Vec<Option<String>>>("HMGET", "link", &["m", "h"]), [None, None]);
     assert_eq!(bench.command::<String>("HGET", "link", &["u"]), "https://example.com/");
 }
@@ -119,12 +123,12 @@ fn update_changes_for_the_owner_and_keeps_protection_whole() {
 #[test]
 fn delete_leaves_a_tombstone_that_lapses() {
     let mut bench = Bench::new();
-    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 0);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 0);
     claim(&mut bench, "u1", &["a", "1"]);
     visit(&mut bench);
-    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u2", "60"]), 1);
-    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 2);
-    assert_eq!(bench.run::<i64>("shortener/delete", &["link", "events"], &["u1", "60"]), 0, "twice");
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u2", "60"]), 1);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 2);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 0, "twice");
     assert_eq!(bench.command::<i64>("EXISTS", "events", &[]), 0);
     let ttl: i64 = bench.command("TTL", "link", &[]);
     assert!((59..=60).contains(&ttl), "{ttl}");
