@@ -37,5 +37,8 @@ mod secrets;
 mod storage_s3;
 mod uploads;
 mod url;
+mod url_clicks_mailed;
+mod url_otp;
+mod url_requests;
 mod url_stats;
 mod users;
