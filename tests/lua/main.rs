@@ -19,6 +19,7 @@ mod posts;
 mod presence;
 mod realtime;
 mod shortener;
+mod shortener_access;
 mod throttle;
 mod users;
 

@@ -218,7 +218,9 @@ mod tests {
         assert_eq!(list.clone().into_vec(), ["ada@example.com", "b@example.com"]);
         assert_eq!(AllowList::of_lines(&list.to_lines()), list);
         assert!(AllowList::of_lines("").is_empty() && parse(&[]).unwrap().to_lines().is_empty());
-        assert!(parse(&["nobody"]).is_err());
+        for wrong in ["nobody", "a\nb@example.com", "\"a\nb\"@example.com", "\"a\r\n b\"@example.com"] {
+            assert!(parse(&[wrong]).is_err(), "{wrong:?}: it would be several lines");
+        }
         let many: Vec<String> = (0..=MAX_ALLOWED).map(|number| format!("u{number}@example.com")).collect();
         assert!(AllowList::parse(&many).is_err() && AllowList::parse(&many[1..]).is_ok());
     }
