@@ -6,6 +6,7 @@
 mod support;
 
 mod auth_mails;
+mod clicks;
 mod embedded;
 mod external;
 mod mail;
