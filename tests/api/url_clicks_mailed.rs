@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::mail::eventually;
-use crate::support::{Client, TestServer};
+use crate::support::{Client, Mail, TestServer};
 
 const OWNER: &str = "owner@example.com";
 
@@ -28,14 +28,7 @@ async fn click(client: &Client, code: &str, times: usize) {
 
 /// How many clicks each mail told of, the oldest first.
 fn told(server: &TestServer) -> Vec<u64> {
-    let clicks = |subject: &str| {
-        let words: Vec<&str> = subject.split(' ').collect();
-        match words.iter().position(|word| *word == "clicked") {
-            Some(at) => Some(words.get(at + 1).map_or(1, |number| number.parse().unwrap())),
-            None => None,
-        }
-    };
-    server.mails_to(OWNER).iter().filter_map(|mail| clicks(&mail.subject)).collect()
+    server.mails_to(OWNER).iter().filter_map(Mail::clicks).collect()
 }
 
 async fn told_in_all(server: &TestServer, clicks: u64) -> Vec<u64> {

@@ -23,13 +23,9 @@ fn start(dir: &Path) -> Server {
 
 /// How many clicks were told of; a mail that was sent twice bears the same id.
 fn told(dir: &Path) -> u64 {
-    let mut clicks = HashMap::new();
-    for mail in mails_in(dir).into_iter().filter(|mail| mail.to == OWNER) {
-        if let Some((_, times)) = mail.subject.split_once("was clicked") {
-            let times = times.split_whitespace().next().map_or(1, |times| times.parse::<u64>().unwrap());
-            clicks.insert(mail.message_id, times);
-        }
-    }
+    let mails = mails_in(dir).into_iter().filter(|mail| mail.to == OWNER);
+    let clicks: HashMap<String, u64> =
+        mails.filter_map(|mail| Some((mail.message_id.clone(), mail.clicks()?))).collect();
     clicks.values().sum()
 }
 

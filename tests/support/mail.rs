@@ -55,6 +55,12 @@ impl Mail {
         rest[rest.find('/').unwrap()..].to_owned()
     }
 
+    /// How many clicks on a link it tells of, if it does.
+    pub fn clicks(&self) -> Option<u64> {
+        let (_, times) = self.subject.split_once("was clicked")?;
+        Some(times.split_whitespace().next().map_or(1, |times| times.parse().unwrap()))
+    }
+
     /// The six digits in its text.
     pub fn code(&self) -> String {
         code(&self.text)

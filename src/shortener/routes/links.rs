@@ -6,8 +6,8 @@ use std::pin::Pin;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
-use secrecy::{ExposeSecret, SecretString};
 
+use super::locks::{Relock, parse_key, parse_lock, parse_relock};
 use super::shapes::{
     LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, Stat, StatsBody,
     StatsQuery, Target, UnlockBody,
@@ -17,7 +17,6 @@ use crate::actor::Mailbox;
 use crate::auth::AuthUser;
 use crate::auth::extractor::MaybeUser;
 use crate::auth::messages::Caller;
-use crate::auth::model::Password;
 use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure};
 use crate::http::query::{MAX_PAGE, number};
 use crate::http::rate_limit::{self, Charged, LimitedAction};
@@ -28,13 +27,9 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{
     DeleteLink, FetchLink, FetchStats, ListLinks, Shorten, Unlock, UpdateLink, Visit, Visited,
 };
-use crate::shortener::model::{AllowList, Key, Lock, Protection, ShortCode, parse_link_password};
-use crate::users::model::Email;
+use crate::shortener::model::{Lock, ShortCode};
 use crate::values::PublicUrl;
 
-const NEEDS_PASSWORD: &str = "must be PASSWORD for a password to have an effect";
-const NEEDS_OTP: &str = "has an effect with the protection OTP alone";
-const ONE_KEY: &str = "must not be sent with another key: send password, or email and OTP, or grant";
 const DEFAULT_LINKS: u32 = 20;
 const MAX_LINKS: u32 = 100;
 const DEFAULT_EVENTS: u32 = 10;
@@ -274,18 +269,7 @@ pub async fn update(
     JsonBody(body): JsonBody<LinkChanges>,
 ) -> Answer {
     let code = parse_code(&id)?;
-    let protection =
-        body.new_protection_method.as_deref().map(parse_protection("newProtectionMethod")).transpose()?;
-    let password = body.new_password.as_ref().map(parse_password("newPassword")).transpose()?;
-    if password.is_some() && protection.is_some_and(|protection| protection != Protection::Password) {
-        return Err(invalid("newProtectionMethod", NEEDS_PASSWORD));
-    }
-    let otp_allowed =
-        body.new_otp_allowed_emails.as_deref().map(parse_allowed("newOtpAllowedEmails")).transpose()?;
-    let lists = otp_allowed.as_ref().is_some_and(|list| !list.is_empty());
-    if lists && protection.is_some_and(|protection| protection != Protection::Otp) {
-        return Err(invalid("newOtpAllowedEmails", NEEDS_OTP));
-    }
+    let Relock { protection, password, otp_allowed } = parse_relock(&body)?;
     let message = UpdateLink {
         code,
         owner: user.id().clone(),
@@ -330,62 +314,6 @@ pub async fn delete(user: AuthUser, links: Links, id: web::Path<String>) -> Answ
 
 fn parse_alias(text: &str) -> Result<ShortCode, ApiError> {
     ShortCode::parse(text).ok_or_else(|| invalid("customAlias", "must be 3 to 64 of A-Z a-z 0-9 - _"))
-}
-
-fn parse_protection(field: &'static str) -> impl Fn(&str) -> Result<Protection, ApiError> {
-    move |text| Protection::parse(text).map_err(|problem| invalid(field, problem))
-}
-
-fn parse_password(field: &'static str) -> impl Fn(&SecretString) -> Result<Password, ApiError> {
-    move |text| {
-        let text = parse_link_password(text.expose_secret()).map_err(|problem| invalid(field, problem))?;
-        Ok(Password::claimed(text))
-    }
-}
-
-/// What a new link is to be protected with.
-fn parse_lock(body: &NewLink) -> Result<Lock, ApiError> {
-    let protection =
-        body.protection_method.as_deref().map(parse_protection("protectionMethod")).transpose()?;
-    let password = body.url_password.as_ref().map(parse_password("urlPassword")).transpose()?;
-    let allowed = body.otp_allowed_emails.as_deref().map(parse_allowed("otpAllowedEmails")).transpose()?;
-    let allowed = allowed.unwrap_or_default();
-    match (protection.unwrap_or(Protection::None), password) {
-        (Protection::Password, None) => {
-            Err(invalid("urlPassword", "is needed to protect the link with PASSWORD"))
-        }
-        (Protection::None | Protection::Otp | Protection::Approve, Some(_)) => {
-            Err(invalid("protectionMethod", NEEDS_PASSWORD))
-        }
-        (Protection::Otp, None) => Ok(Lock::Otp(allowed)),
-        _ if !allowed.is_empty() => Err(invalid("otpAllowedEmails", NEEDS_OTP)),
-        (Protection::Password, Some(password)) => Ok(Lock::Password(password)),
-        (Protection::Approve, None) => Ok(Lock::Approve),
-        (Protection::None, None) => Ok(Lock::None),
-    }
-}
-
-fn parse_allowed(field: &'static str) -> impl Fn(&[String]) -> Result<AllowList, ApiError> {
-    move |texts| AllowList::parse(texts).map_err(|problem| invalid(field, problem))
-}
-
-/// The one key in a body.
-fn parse_key(body: &UnlockBody) -> Result<Key, ApiError> {
-    let UnlockBody { password, email, otp, grant } = body;
-    match (password, email, otp, grant) {
-        (Some(password), None, None, None) => Ok(Key::Password(Password::claimed(password.expose_secret()))),
-        (None, Some(email), Some(code), None) => {
-            let email = Email::parse(email).map_err(|problem| invalid("email", problem))?;
-            Ok(Key::Code { email, code: code.expose_secret().trim().into() })
-        }
-        (None, None, None, Some(grant)) => Ok(Key::Grant(grant.clone())),
-        (None, None, None, None) => Err(invalid("password", "is needed, or email and OTP, or grant")),
-        (None, None, Some(_), None) => Err(invalid("email", "is needed: the address that the OTP went to")),
-        (None, Some(_), None, None) => Err(invalid("OTP", "is needed with an email")),
-        (_, _, _, Some(_)) => Err(invalid("grant", ONE_KEY)),
-        (Some(_), _, Some(_), _) => Err(invalid("OTP", ONE_KEY)),
-        (Some(_), Some(_), None, _) => Err(invalid("email", ONE_KEY)),
-    }
 }
 
 fn seen_as(request: &HttpRequest) -> Option<String> {

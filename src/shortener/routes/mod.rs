@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod links;
+mod locks;
 pub mod redirect;
 pub mod shapes;
 

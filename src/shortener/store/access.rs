@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{DAY_SECS, LinkStore};
 use crate::config::GuessConfig;
 use crate::outbox::{Intent, LEASE_LIMIT_MS, MAX_WAITING};
+use crate::redis::script::Call;
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, RedisFailure, Script};
 use crate::script;
@@ -133,6 +134,11 @@ impl LinkStore {
         throttle::forgive(&self.redis, &self.mail_limit(limit).0).await
     }
 
+    /// Runs a script that leaves something to be told, under a lease: all of them take this at their end.
+    async fn leave(&self, call: Call<'_>, lease_ms: u64) -> Result<Vec<Value>, RedisFailure> {
+        call.arg(lease_ms).arg(LEASE_LIMIT_MS).arg(MAX_WAITING).arg(PENDING).run(&self.redis).await
+    }
+
     /// `address` is the digest of `email`, which is as addresses are compared.
     pub(in crate::shortener) async fn send_code(
         &self,
@@ -144,18 +150,13 @@ impl LinkStore {
         lease_ms: u64,
     ) -> Result<Outcome, RedisFailure> {
         let sent = keys::code_sent(self.redis.keyspace(), code, address);
-        let reply: Vec<Value> = SEND_CODE
+        let call = SEND_CODE
             .keys([&self.link(code), &sent, &self.notices(code)])
             .arg(email)
             .arg(digest)
             .arg(CODE_LIFE_MS)
-            .arg(sealed)
-            .arg(lease_ms)
-            .arg(LEASE_LIMIT_MS)
-            .arg(MAX_WAITING)
-            .arg(PENDING)
-            .run(&self.redis)
-            .await?;
+            .arg(sealed);
+        let reply = self.leave(call, lease_ms).await?;
         Ok(match number(&SEND_CODE, &reply)? {
             0 => Outcome::Missing,
             1 => Outcome::Unfit,
@@ -173,7 +174,7 @@ impl LinkStore {
         lease_ms: u64,
     ) -> Result<Outcome, RedisFailure> {
         let [requests, asked, closed] = self.request_keys(code);
-        let reply: Vec<Value> = ASK
+        let call = ASK
             .keys([&self.link(code), &requests, &asked, &closed, &self.notices(code)])
             .arg(asking.request.as_str())
             .arg(asking.email)
@@ -182,13 +183,8 @@ impl LinkStore {
             .arg(self.max_requests)
             .arg(ASK_AGAIN_MS)
             .arg(MAX_ASKS)
-            .arg(self.requests_ttl_secs())
-            .arg(lease_ms)
-            .arg(LEASE_LIMIT_MS)
-            .arg(MAX_WAITING)
-            .arg(PENDING)
-            .run(&self.redis)
-            .await?;
+            .arg(self.requests_ttl_secs());
+        let reply = self.leave(call, lease_ms).await?;
         Ok(match number(&ASK, &reply)? {
             0 => Outcome::Missing,
             1 => Outcome::Unfit,
@@ -207,7 +203,7 @@ impl LinkStore {
         lease_ms: u64,
     ) -> Result<Outcome, RedisFailure> {
         let [requests, asked, closed] = self.request_keys(code);
-        let reply: Vec<Value> = DECIDE
+        let call = DECIDE
             .keys([&self.link(code), &requests, &asked, &closed, &self.notices(code)])
             .arg(deciding.owner.as_str())
             .arg(deciding.request.as_str())
@@ -215,13 +211,8 @@ impl LinkStore {
             .arg(deciding.grant)
             .arg(self.grant_secs * 1000)
             .arg(self.requests_ttl_secs())
-            .arg(deciding.sealed)
-            .arg(lease_ms)
-            .arg(LEASE_LIMIT_MS)
-            .arg(MAX_WAITING)
-            .arg(PENDING)
-            .run(&self.redis)
-            .await?;
+            .arg(deciding.sealed);
+        let reply = self.leave(call, lease_ms).await?;
         Ok(match number(&DECIDE, &reply)? {
             0 => Outcome::Missing,
             1 => Outcome::Unfit,
@@ -276,15 +267,8 @@ impl LinkStore {
         code: &ShortCode,
         lease_ms: u64,
     ) -> Result<Digested, RedisFailure> {
-        let reply: Vec<Value> = DIGEST
-            .keys([&self.link(code), &self.notices(code)])
-            .arg(self.digest_ms)
-            .arg(lease_ms)
-            .arg(LEASE_LIMIT_MS)
-            .arg(MAX_WAITING)
-            .arg(PENDING)
-            .run(&self.redis)
-            .await?;
+        let call = DIGEST.keys([&self.link(code), &self.notices(code)]).arg(self.digest_ms);
+        let reply = self.leave(call, lease_ms).await?;
         Ok(match number(&DIGEST, &reply)? {
             0 => Digested::Nothing,
             1 => Digested::TooSoon,
