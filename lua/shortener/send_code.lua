@@ -29,7 +29,8 @@ end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[7]) then
   return {3}
 end
-if link[3] and not string.find('\n' .. link[3], '\n' .. ARGV[1] .. '\n', 1, true) then
+local line = table.concat({'\n', ARGV[1], '\n'})
+if link[3] and not string.find('\n' .. link[3], line, 1, true) then
   return {4}
 end
 redis.call('DEL', KEYS[2])
