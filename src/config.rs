@@ -309,8 +309,8 @@ pub struct ShortenerConfig {
     pub code_mails: GuessConfig,
     /// Growing waits between mails that strangers cause by one link.
     pub link_mails: GuessConfig,
-    /// Growing waits between mails about links to one address that need not have asked for them.
-    pub address_mails: GuessConfig,
+    /// Growing waits between mails about links to one mailbox that need not have asked for them.
+    pub mailbox_mails: GuessConfig,
 }
 
 impl ShortenerConfig {

@@ -81,8 +81,8 @@ impl Links {
             return Err(ShortenerError::NotFound);
         }
         let email = email.and_then(|email| Email::parse(&email).ok()).ok_or(ShortenerError::NoSuchRequest)?;
-        let address = self.digests.address(&email);
-        let mails = match self.begin_mails(&[MailLimit::Address(&address)]).await {
+        let mailbox = self.digests.mailbox(&email);
+        let mails = match self.begin_mails(&[MailLimit::Mailbox(&mailbox)]).await {
             // A denial that cannot be mailed is one all the same.
             Err(ShortenerError::MailWait(_)) if decision == Decision::Deny => false,
             begun => begun.map(|()| true)?,
@@ -101,7 +101,7 @@ impl Links {
             }
             outcome => {
                 if mails {
-                    self.store.forgive_mail(MailLimit::Address(&address)).await?;
+                    self.store.forgive_mail(MailLimit::Mailbox(&mailbox)).await?;
                 }
                 match outcome {
                     Outcome::Missing => Err(ShortenerError::NotFound),

@@ -25,6 +25,13 @@ impl Digests {
         self.0.of(&["address", email.key()])
     }
 
+    /// Of the mailbox behind an address, for limits: what stands behind a plus makes no other one of it.
+    pub(super) fn mailbox(&self, email: &Email) -> String {
+        let (local, domain) = email.key().rsplit_once('@').unwrap_or((email.key(), ""));
+        let name = local.split('+').next().unwrap_or(local);
+        self.0.of(&["mailbox", name, domain])
+    }
+
     /// Of a code that was mailed to an address.
     pub(super) fn code(&self, link: &ShortCode, email: &Email, code: &str) -> String {
         self.0.of(&["code", link.as_str(), email.key(), code])

@@ -13,7 +13,7 @@
 //! | `{link:<code>}:requests:asked` | ZSET | request's id → ms when asked | the same |
 //! | `{link:<code>}:requests:closed` | ZSET | request's id → ms from which on it may give way | the same |
 //! | `{link:<code>}:notices` | ZSET | what to carry to the notifier, by id: `clicked <user id> <clicks>`, or a sealed notice | until carried |
-//! | `{link-address:<address>}` | HASH | mails about any link to an address | `shortener.address_mails.forget_secs` |
+//! | `{link-mailbox:<mailbox>}` | HASH | mails about any link to a mailbox: an address without what stands behind a plus | `shortener.mailbox_mails.forget_secs` |
 //! | `{user:<id>}:links` | ZSET | code → µs when listed, at most `shortener.max_links_per_user` | the account's |
 //!
 //! Addresses stand in keys as digests: key names reach logs and slow-logs. The registers of the outbox are of the kinds `link`
@@ -66,9 +66,9 @@ pub(super) fn link_mails(space: &Keyspace, code: &ShortCode) -> Key {
     space.part("link", code.as_str(), "mails")
 }
 
-/// `address` is a digest.
-pub(super) fn address_mails(space: &Keyspace, address: &str) -> Key {
-    space.root("link-address", address)
+/// `mailbox` is a digest.
+pub(super) fn mailbox_mails(space: &Keyspace, mailbox: &str) -> Key {
+    space.root("link-mailbox", mailbox)
 }
 
 /// The requests, when each was asked, and which may give way.

@@ -1,7 +1,7 @@
 //! Codes that are mailed to visitors.
 //!
 //! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell: both are the same for
-//! those who are not; and mails go out as often as `[shortener.code_mails]`, `link_mails` and `address_mails` allow.
+//! those who are not; and mails go out as often as `[shortener.code_mails]`, `link_mails` and `mailbox_mails` allow.
 
 use super::actor::Links;
 use super::clicks::LEASE_TRIES;
@@ -17,8 +17,9 @@ impl Links {
         let SendLinkCode { code, email } = message;
         self.guarded(&code, Protection::Otp).await?;
         let address = self.digests.address(&email);
+        let mailbox = self.digests.mailbox(&email);
         let limits =
-            [MailLimit::Codes(&code, &address), MailLimit::Link(&code), MailLimit::Address(&address)];
+            [MailLimit::Codes(&code, &address), MailLimit::Link(&code), MailLimit::Mailbox(&mailbox)];
         self.begin_mails(&limits).await?;
 
         let otp = secrets::one_time_code();

@@ -134,7 +134,7 @@ pub(super) struct LinkStore {
     digest_ms: u64,
     code_mails: GuessConfig,
     link_mails: GuessConfig,
-    address_mails: GuessConfig,
+    mailbox_mails: GuessConfig,
 }
 
 impl LinkStore {
@@ -151,7 +151,7 @@ impl LinkStore {
             digest_ms: u64::from(config.click_digest_secs) * 1000,
             code_mails: config.code_mails,
             link_mails: config.link_mails,
-            address_mails: config.address_mails,
+            mailbox_mails: config.mailbox_mails,
         }
     }
 

@@ -36,7 +36,7 @@ fn patient(config: &mut ayrene::config::Config) {
     for policy in [
         &mut config.shortener.code_mails,
         &mut config.shortener.link_mails,
-        &mut config.shortener.address_mails,
+        &mut config.shortener.mailbox_mails,
     ] {
         policy.free = 1_000;
     }
@@ -165,7 +165,7 @@ async fn another_list_or_another_protection_ends_the_codes_given() {
 async fn nobody_is_buried_in_codes() {
     let server = TestServer::start_with(|config| {
         config.shortener.code_mails.free = 2;
-        config.shortener.address_mails.free = 5;
+        config.shortener.mailbox_mails.free = 5;
         config.shortener.link_mails.free = 6;
     });
     let (owner, visitor) = (server.user().await, server.client());
@@ -177,11 +177,11 @@ async fn nobody_is_buried_in_codes() {
     assert!(waiting.header("retry-after").parse::<u32>().unwrap() >= 29, "{waiting:?}");
 
     let mut sent = 0;
-    for _ in 0..8 {
-        let code = link(&owner, json!({})).await;
-        sent += usize::from(ask(&visitor, &code, "ada@example.com").await.status == 200);
+    for number in 0..8 {
+        let (code, email) = (link(&owner, json!({})).await, format!("ada+{number}@example.com"));
+        sent += usize::from(ask(&visitor, &code, &email).await.status == 200);
     }
-    assert_eq!(sent, 3, "over all links, with those above");
+    assert_eq!(sent, 3, "to one mailbox over all links, with those above");
 
     let mut sent = 0;
     for number in 0..10 {

@@ -237,7 +237,7 @@ async fn grants_and_requests_end_with_the_protection_and_with_the_link() {
 async fn parallel_decisions_leave_the_grant_of_the_last_word_or_none() {
     let scene = Scene::set_with(|config| {
         config.server.workers = 2;
-        config.shortener.address_mails.free = 1_000;
+        config.shortener.mailbox_mails.free = 1_000;
     })
     .await;
     for round in 0..5 {
@@ -327,7 +327,7 @@ async fn strangers_see_and_decide_nothing_and_what_is_wrong_is_named() {
 async fn owners_and_visitors_are_not_buried_in_mails() {
     let scene = Scene::set_with(|config| {
         config.shortener.link_mails.free = 3;
-        config.shortener.address_mails.free = 2;
+        config.shortener.mailbox_mails.free = 2;
     })
     .await;
     let request = scene.asked("ada@example.com").await;

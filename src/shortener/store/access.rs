@@ -38,8 +38,8 @@ pub(in crate::shortener) enum MailLimit<'a> {
     Codes(&'a ShortCode, &'a str),
     /// Whatever strangers cause by a link.
     Link(&'a ShortCode),
-    /// Whatever concerns links and goes to an address.
-    Address(&'a str),
+    /// Whatever concerns links and goes to a mailbox.
+    Mailbox(&'a str),
 }
 
 /// An intent that was left, and the oldest ones that wait.
@@ -118,7 +118,7 @@ impl LinkStore {
         match limit {
             MailLimit::Codes(code, address) => (keys::code_mails(space, code, address), self.code_mails),
             MailLimit::Link(code) => (keys::link_mails(space, code), self.link_mails),
-            MailLimit::Address(address) => (keys::address_mails(space, address), self.address_mails),
+            MailLimit::Mailbox(mailbox) => (keys::mailbox_mails(space, mailbox), self.mailbox_mails),
         }
     }
 
