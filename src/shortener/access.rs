@@ -97,6 +97,10 @@ impl Links {
         match self.settle(&code, deciding).await? {
             Outcome::Left(left) => {
                 self.post.relay_soon(&code, left);
+                if decision == Decision::Approve {
+                    // The request was wanted: it makes the next ones wait no longer.
+                    self.store.forgive_mail(MailLimit::Link(&code)).await?;
+                }
                 Ok(())
             }
             outcome => {

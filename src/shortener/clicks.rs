@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::stream;
 
 use super::actor::Links;
@@ -133,7 +134,7 @@ impl Links {
     }
 
     pub(super) async fn sweep(&self, _: Sweep) -> Result<(), ShortenerError> {
-        self.post.sweep().await?;
-        self.teller.sweep().await
+        let (carried, told) = join(self.post.sweep(), self.teller.sweep()).await;
+        carried.and(told)
     }
 }

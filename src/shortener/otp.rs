@@ -1,7 +1,8 @@
 //! Codes that are mailed to visitors.
 //!
 //! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell: both are the same for
-//! those who are not; and mails go out as often as `[shortener.code_mails]`, `link_mails` and `mailbox_mails` allow.
+//! those who are not; and mails whose codes nobody uses go out only as often as `[shortener.code_mails]`, `link_mails` and
+//! `mailbox_mails` allow.
 
 use super::actor::Links;
 use super::clicks::LEASE_TRIES;
@@ -11,6 +12,7 @@ use super::model::{Protection, ShortCode};
 use super::store::{Guard, MailLimit, Outcome};
 use crate::notifier::model::{Notice, Recipient, What};
 use crate::secrets;
+use crate::users::model::Email;
 
 impl Links {
     pub(super) async fn send_code(&self, message: SendLinkCode) -> Result<(), ShortenerError> {
@@ -44,6 +46,21 @@ impl Links {
             }
         }
         Err(ShortenerError::Backlog)
+    }
+
+    /// Takes a mail back from the limits while the visitor goes on: its code was used, so it was wanted.
+    pub(super) fn forgive_code_soon(&self, code: &ShortCode, email: &Email) {
+        let (store, code) = (self.store.clone(), code.clone());
+        let (address, mailbox) = (self.digests.address(email), self.digests.mailbox(email));
+        actix::spawn(async move {
+            let limits =
+                [MailLimit::Codes(&code, &address), MailLimit::Link(&code), MailLimit::Mailbox(&mailbox)];
+            for limit in limits {
+                if let Err(error) = store.forgive_mail(limit).await {
+                    tracing::warn!(%error, "a mail that was wanted stays counted");
+                }
+            }
+        });
     }
 
     /// What stands in front of a link that is protected by `protection`.

@@ -42,7 +42,12 @@ impl Links {
             let shown = self.show(&code, &key, &visitor).await?;
             let unlock = async |entered| self.store.unlock(&code, &attempt, shown.proof(), entered).await;
             match self.counted(&code, unlock).await? {
-                Followed::Open(url) => return Ok(url),
+                Followed::Open(url) => {
+                    if let Key::Code { email, .. } = &key {
+                        self.forgive_code_soon(&code, email);
+                    }
+                    return Ok(url);
+                }
                 Followed::Missing => return Err(ShortenerError::NotFound),
                 Followed::Protected(protection) => {
                     return Err(ShortenerError::Refused { tried: key.protection(), protection });

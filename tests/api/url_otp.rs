@@ -191,6 +191,28 @@ async fn nobody_is_buried_in_codes() {
 }
 
 #[tokio::test]
+async fn codes_that_are_used_keep_nobody_waiting() {
+    let server = TestServer::start_with(|config| {
+        for policy in [
+            &mut config.shortener.code_mails,
+            &mut config.shortener.link_mails,
+            &mut config.shortener.mailbox_mails,
+        ] {
+            policy.free = 1;
+            policy.first_wait_secs = 60;
+        }
+    });
+    let (owner, visitor) = (server.user().await, server.client());
+    let code = link(&owner, json!({})).await;
+    for round in 1..=5 {
+        assert_eq!(ask(&visitor, &code, "ada@example.com").await.status, 200, "{round}");
+        let otp = server.mails_about("ada@example.com", "Your code", round).await.last().unwrap().code();
+        assert_eq!(open(&visitor, &code, "ada@example.com", &otp).await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_address_can_ask_only_so_often() {
     let server = TestServer::start_with(|config| {
         config.rate_limits.enabled = true;

@@ -180,6 +180,19 @@ async fn the_same_again_changes_nothing_and_tells_nobody() {
 }
 
 #[tokio::test]
+async fn who_asks_many_times_at_once_asks_once() {
+    let scene = Scene::set_with(|config| config.server.workers = 2).await;
+    let answers = join_all((0..50).map(|_| scene.ask("ada@example.com"))).await;
+    let ids: std::collections::HashSet<&str> =
+        answers.iter().filter_map(|answer| answer.json["data"]["requestId"].as_str()).collect();
+    assert_eq!(ids.len(), 1, "{answers:?}");
+    assert_eq!(scene.list().await.len(), 1);
+    scene.server.mail_to(OWNER, "asks for access").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(scene.server.mails_about(OWNER, "asks for access", 1).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_grant_lapses_and_can_be_asked_for_again() {
     let scene = Scene::set().await;
     let request = scene.asked("ada@example.com").await;
