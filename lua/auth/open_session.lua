@@ -19,15 +19,19 @@
 -- ARGV[10] devices remembered
 -- ARGV[11] digest of the token in the notice, or empty
 -- ARGV[12] ms that the token lives
--- ARGV[13] the sealed notice
--- ARGV[14] ms since 1970 when the account was registered as a source of notices
--- ARGV[15] ms for which that is good
--- ARGV[16] notices that may wait
--- ARGV[17] notices to return
--- Returns {0}: no such account · {1}: registered too long ago · {2}: too many notices wait ·
---   {3, issued, expires, now, id, notices}: opened; times of the refresh token in ms, now in microseconds since 1970, the
---   id of the notice left, or 0, and the oldest ones
+-- ARGV[13] hash of the password that opens it, or empty
+-- ARGV[14] the sealed notice
+-- ARGV[15] ms since 1970 when the account was registered as a source of notices
+-- ARGV[16] ms for which that is good
+-- ARGV[17] notices that may wait
+-- ARGV[18] notices to return
+-- Returns {0}: no such account, or not with that password any more · {1}: registered too long ago · {2}: too many notices
+--   wait · {3, issued, expires, now, id, notices}: opened; times of the refresh token in ms, now in microseconds since 1970,
+--   the id of the notice left, or 0, and the oldest ones
 if redis.call('EXISTS', KEYS[1]) == 0 then
+  return {0}
+end
+if ARGV[13] ~= '' and redis.call('HGET', KEYS[1], 'password') ~= ARGV[13] then
   return {0}
 end
 local time = redis.call('TIME')
@@ -35,10 +39,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[9]))
 local returns = redis.call('HEXISTS', KEYS[1], 'login') == 1
 local tells = ARGV[11] ~= '' or returns and not redis.call('ZSCORE', KEYS[3], ARGV[8])
-if tells and now - tonumber(ARGV[14]) > tonumber(ARGV[15]) then
+if tells and now - tonumber(ARGV[15]) > tonumber(ARGV[16]) then
   return {1}
 end
-if tells and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[16]) then
+if tells and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[17]) then
   return {2}
 end
 redis.call('ZADD', KEYS[3], string.format('%.0f', now), ARGV[8])
@@ -77,5 +81,5 @@ end
 local newest = redis.call('ZRANGE', KEYS[5], -1, -1, 'WITHSCORES')[2] or '0'
 local id = math.max(at_us, tonumber(newest) + 1)
 local at = string.format('%.0f', id)
-redis.call('ZADD', KEYS[5], at, at .. '|' .. ARGV[13])
-return {3, now, expires, at_us, id, redis.call('ZRANGE', KEYS[5], 0, ARGV[17] - 1)}
+redis.call('ZADD', KEYS[5], at, at .. '|' .. ARGV[14])
+return {3, now, expires, at_us, id, redis.call('ZRANGE', KEYS[5], 0, ARGV[18] - 1)}

@@ -190,10 +190,14 @@ impl Manager {
 
     async fn log_in(&self, message: LogIn) -> Result<SignedIn, AuthError> {
         let LogIn { identity, password, device } = message;
-        let (id, Credentials { account, first_username, .. }) =
+        let (id, Credentials { account, first_username, password_hash, .. }) =
             self.prove(&identity, password, &device).await?;
         let welcome = welcome(&id, &account, &first_username);
-        self.open_session(&id, &device, welcome, Arrival::SignedIn).await
+        let arrival = Arrival::ByPassword(password_hash.ok_or(AuthError::WrongCredentials)?);
+        self.open_session(&id, &device, welcome, arrival).await.map_err(|error| match error {
+            AuthError::AccountGone => AuthError::WrongCredentials,
+            error => error,
+        })
     }
 
     async fn log_out_everywhere(&self, message: LogOutEverywhere) -> Result<(), AuthError> {

@@ -1,7 +1,7 @@
 //! Opening sessions, and what accounts hear of it.
 //!
 //! Invariant: a session from a device that the account has not signed in from is never opened without the account
-//! hearing of it, except the very first one.
+//! hearing of it, except the very first one; and none with a password that is not the account's at that moment.
 
 use futures_util::future::try_join;
 use secrecy::SecretString;
@@ -11,7 +11,6 @@ use super::courier::source_of;
 use super::error::AuthError;
 use super::messages::SignedIn;
 use super::model::{Device, SessionId};
-use super::proofs::Proof;
 use super::store::{News, Opened};
 use super::tokens::RefreshToken;
 use crate::notifier::model::{Notice, What};
@@ -22,12 +21,14 @@ use crate::users::model::UserId;
 use crate::values::network;
 
 /// How somebody comes to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Arrival {
     /// With an account just made: an address that is not proven yet gets the mail to prove it.
     Registered,
     /// With one that was there: presence hears of it, and the owner if the device is a new one.
     SignedIn,
+    /// The same with a password, which may have been changed since it was compared: its hash.
+    ByPassword(String),
 }
 
 /// Tells devices apart.
@@ -68,17 +69,24 @@ impl Manager {
         arrival: Arrival,
     ) -> Result<SignedIn, AuthError> {
         let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
-        let (proof, notice) = match self.mailed_on(arrival, &welcome) {
+        let is_new = matches!(arrival, Arrival::Registered);
+        let mail =
+            (is_new && !welcome.email_verified).then(|| self.proofs.of_registration(id, &welcome.email));
+        let (proof, notice) = match mail.flatten() {
             Some((proof, notice)) => (Some(proof), notice),
             None => (None, new_device(id, device)),
         };
-        let news = News { device: self.devices.digest(device), proof };
+        let password_hash = match arrival {
+            Arrival::ByPassword(hash) => Some(hash),
+            Arrival::Registered | Arrival::SignedIn => None,
+        };
+        let news = News { device: self.devices.digest(device), proof, password_hash };
         let source = source_of(id);
         let open = async |slip| self.store.open_session(id, &session_id, &jti, device, &news, slip).await;
         let opened = self.post.leave(&source, &notice, open).await?.ok_or(AuthError::AccountGone)?;
         let Opened { issued_ms, expires_ms, opened_us, left } = opened;
         let here = async {
-            if arrival == Arrival::SignedIn {
+            if !is_new {
                 let signed_in = LoggedIn { user_id: id.clone(), at_us: opened_us };
                 self.asks.signed_in.ask(signed_in).await?;
             }
@@ -93,13 +101,6 @@ impl Manager {
         outcome?;
         let user_id = id.clone();
         self.signed_in(RefreshToken { user_id, session_id, generation: 1, jti, issued_ms, expires_ms })
-    }
-
-    fn mailed_on(&self, arrival: Arrival, welcome: &Welcome) -> Option<(Proof, Notice)> {
-        if arrival == Arrival::SignedIn || welcome.email_verified {
-            return None;
-        }
-        self.proofs.of_registration(&welcome.user_id, &welcome.email)
     }
 }
 

@@ -79,13 +79,15 @@ impl NewAccount<'_> {
     }
 }
 
-/// What may be news about a session to be opened.
+/// What is said of a session to be opened, besides its own.
 #[derive(Debug)]
 pub(super) struct News {
     /// Digest of the device.
     pub(super) device: String,
     /// What the notice carries to verify the address; without one the notice is about the device.
     pub(super) proof: Option<Proof>,
+    /// What the account's password must still be.
+    pub(super) password_hash: Option<String>,
 }
 
 /// An opened session.
@@ -265,7 +267,7 @@ impl AuthStore {
         Ok((!fields.is_empty()).then(|| credentials(id, fields)))
     }
 
-    /// Nothing when there is no such account.
+    /// Nothing when there is no such account, or not with that password any more.
     pub(super) async fn open_session(
         &self,
         id: &UserId,
@@ -295,6 +297,7 @@ impl AuthStore {
             .arg(DEVICES)
             .arg(digest)
             .arg(ttl_ms)
+            .arg(news.password_hash.as_deref().unwrap_or_default())
             .arg(slip.arguments())
             .run(&self.redis)
             .await?;

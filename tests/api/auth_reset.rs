@@ -198,6 +198,27 @@ async fn of_many_uses_at_once_one_succeeds() {
 }
 
 #[tokio::test]
+async fn a_login_with_the_old_password_during_a_reset_leaves_no_session() {
+    let server = TestServer::start_with(|config| {
+        config.auth.argon2_memory_kib = 8192;
+        config.auth.max_sessions = 100;
+    });
+    let client = server.client();
+    client.register("ada@example.com").await;
+    let path = mailed(&server, "ada@example.com").await;
+    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let logins = (0..20).map(|_| client.post("/api/v1/auth/login").json(&body).send());
+    let (reset, logins) =
+        futures_util::future::join(choose(&client, &path, NEW), futures_util::future::join_all(logins)).await;
+    assert_eq!(reset.status, 200);
+    for login in &logins {
+        assert!(matches!(login.status, 200 | 401 | 429), "{login:?}");
+        let user = client.with_token(login.json["data"]["accessToken"].as_str().unwrap_or("a.b.c"));
+        assert_ne!(user.get("/api/v1/auth/me").send().await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn three_tokens_live_and_one_that_is_used_takes_the_others_along() {
     let server = TestServer::start();
     let client = server.client();

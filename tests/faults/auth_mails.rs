@@ -10,7 +10,7 @@ use crate::support::mail::mails_in;
 use crate::support::server::PASSWORD;
 
 const NEW: &str = "quartz harbour 19 lantern";
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// A mail that was being sent at the kill is sent again when its sender must be dead, the mail's timeout and ten seconds
 /// later.
 const MAIL_TIMEOUT_SECS: &str = "1";

@@ -2,7 +2,7 @@ use redis::Value;
 
 use crate::Bench;
 
-pub const SESSION: [&str; 17] = [
+pub const SESSION: [&str; 18] = [
     "s1",
     "j1",
     "127.0.0.1",
@@ -15,6 +15,7 @@ pub const SESSION: [&str; 17] = [
     "2",
     "",
     "0",
+    "",
     "sealed",
     "0",
     "9000000000000",
@@ -157,6 +158,21 @@ fn open_session_needs_an_account_and_pushes_the_oldest_out() {
     left.sort();
     assert_eq!(left, ["s2", "s3", "s4"]);
     assert!(bench.command::<i64>("PTTL", "sessions", &[]) > 0);
+}
+
+#[test]
+fn open_session_wants_the_password_that_the_account_has_by_now() {
+    let mut bench = with_account();
+    bench.command::<i64>("HSET", "account", &["password", "hash"]);
+    for (hash, code) in [("hash", 3), ("old hash", 0), ("", 3)] {
+        let mut arguments = SESSION;
+        arguments[12] = hash;
+        assert_eq!(bench.code("auth/open_session", &SESSION_KEYS, &arguments), code, "{hash}");
+    }
+    bench.command::<i64>("HDEL", "account", &["password"]);
+    let mut arguments = SESSION;
+    arguments[12] = "hash";
+    assert_eq!(bench.code("auth/open_session", &SESSION_KEYS, &arguments), 0);
 }
 
 #[test]

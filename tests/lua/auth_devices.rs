@@ -67,11 +67,11 @@ fn a_token_to_verify_the_address_is_kept_and_its_notice_left() {
 #[test]
 fn no_session_opens_when_its_notice_cannot_be_left() {
     let mut bench = with_account();
-    for (changes, code) in [(&[(11, "digest"), (15, "12000")][..], 1), (&[(11, "digest"), (16, "0")], 2)] {
+    for (changes, code) in [(&[(11, "digest"), (16, "12000")][..], 1), (&[(11, "digest"), (17, "0")], 2)] {
         assert_eq!(open(&mut bench, changes), [Value::Int(code)]);
     }
-    assert_eq!(left(&mut bench, &[(15, "12000"), (16, "0")]), None, "nothing to leave");
-    for (changes, code) in [(&[(8, "d2"), (15, "12000")][..], 1), (&[(8, "d2"), (16, "0")], 2)] {
+    assert_eq!(left(&mut bench, &[(16, "12000"), (17, "0")]), None, "nothing to leave");
+    for (changes, code) in [(&[(8, "d2"), (16, "12000")][..], 1), (&[(8, "d2"), (17, "0")], 2)] {
         assert_eq!(open(&mut bench, changes), [Value::Int(code)]);
     }
     assert_eq!(devices(&mut bench), ["device"], "and the device stays news");
