@@ -620,6 +620,9 @@ impl Config {
             if self.server.public_url.as_ref().is_none_or(|url| url.scheme() != "https") {
                 return refuse("server.public_url", "must be given in production, and be https");
             }
+            if !self.google.is_private() {
+                return refuse("google.jwks_url", "must be https in production, or lead to this machine");
+            }
         }
         if self.redis.key_prefix.contains(['{', '}']) {
             return refuse("redis.key_prefix", "must not contain braces: they mark the hash tag");

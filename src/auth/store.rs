@@ -1,23 +1,23 @@
 //! The session manager's only way to the datastore: one function per script.
 
 mod google;
+mod guesses;
+mod opening;
 mod proofs;
 
 pub(super) use google::Linked;
+pub(super) use opening::{News, Opened};
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use redis::cmd;
 use serde::Deserialize;
 
-use super::courier::{self, Leaving, Left, Slip};
-use super::keys::{self, DEVICE_MS, DEVICES, KNOWN_SECS, PENDING_MS, ProofKind};
-use super::model::{Account, Device, GoogleSub, Session, SessionId};
-use super::proofs::Proof;
+use super::courier::{self, Leaving, Left};
+use super::keys::{self, PENDING_MS, ProofKind};
+use super::model::{Account, GoogleSub, Session, SessionId};
 use super::tokens::RefreshToken;
-use crate::config::{AuthConfig, GuessConfig};
-use crate::redis::throttle::{self, Verdict};
+use crate::config::AuthConfig;
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::{Email, UserId, Username};
@@ -26,7 +26,6 @@ static CLAIM: Script = script!("auth/claim", 1);
 static CONFIRM_CLAIM: Script = script!("auth/confirm_claim", 1);
 static RELEASE_CLAIM: Script = script!("auth/release_claim", 1);
 static CREATE_ACCOUNT: Script = script!("auth/create_account", 1);
-static OPEN_SESSION: Script = script!("auth/open_session", 5);
 static CHECK_SESSION: Script = script!("auth/check_session", 2);
 static ROTATE_SESSION: Script = script!("auth/rotate_session", 2);
 static END_SESSIONS: Script = script!("auth/end_sessions", 1);
@@ -77,26 +76,6 @@ impl NewAccount<'_> {
     pub(super) fn has_proven_email(&self) -> bool {
         self.google.is_some() && self.email.is_some()
     }
-}
-
-/// What is said of a session to be opened, besides its own.
-#[derive(Debug)]
-pub(super) struct News {
-    /// Digest of the device.
-    pub(super) device: String,
-    /// What the notice carries to verify the address; without one the notice is about the device.
-    pub(super) proof: Option<Proof>,
-    /// What the account's password must still be.
-    pub(super) password_hash: Option<String>,
-}
-
-/// An opened session.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Opened {
-    pub(super) issued_ms: i64,
-    pub(super) expires_ms: i64,
-    pub(super) opened_us: i64,
-    pub(super) left: Option<Left>,
 }
 
 /// Whether a session lives.
@@ -267,48 +246,6 @@ impl AuthStore {
         Ok((!fields.is_empty()).then(|| credentials(id, fields)))
     }
 
-    /// Nothing when there is no such account, or not with that password any more.
-    pub(super) async fn open_session(
-        &self,
-        id: &UserId,
-        session: &SessionId,
-        jti: &str,
-        device: &Device,
-        news: &News,
-        slip: Slip,
-    ) -> Result<Leaving<Option<Opened>>, RedisFailure> {
-        let space = self.redis.keyspace();
-        let (digest, ttl_ms) =
-            news.proof.as_ref().map_or(("", 0), |proof| (proof.digest.as_str(), proof.ttl_ms));
-        let reply: Vec<redis::Value> = OPEN_SESSION
-            .keys([
-                &self.account_key(id),
-                &self.sessions_key(id),
-                &keys::devices(space, id),
-                &self.proofs_key(id, ProofKind::VerifyEmail),
-                &self.notices_key(id),
-            ])
-            .arg(&[session.as_str(), jti, &device.ip.to_string(), &device.user_agent])
-            .arg(self.refresh_ttl_ms)
-            .arg(self.max_sessions)
-            .arg(keys::events_channel(space, id))
-            .arg(&news.device)
-            .arg(DEVICE_MS)
-            .arg(DEVICES)
-            .arg(digest)
-            .arg(ttl_ms)
-            .arg(news.password_hash.as_deref().unwrap_or_default())
-            .arg(slip.arguments())
-            .run(&self.redis)
-            .await?;
-        leaving(reply, |reply| {
-            let (_opened, issued_ms, expires_ms, opened_us, last, pending): (u8, _, _, _, u64, Vec<String>) =
-                OPEN_SESSION.read(reply)?;
-            let left = (last > 0).then(|| Left::new(last, &pending));
-            Ok(Opened { issued_ms, expires_ms, opened_us, left })
-        })
-    }
-
     pub(super) async fn check_session(
         &self,
         id: &UserId,
@@ -383,50 +320,6 @@ impl AuthStore {
             .collect();
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created_ms));
         Ok(sessions)
-    }
-
-    pub(super) async fn begin_guess_from(
-        &self,
-        ip: IpAddr,
-        policy: GuessConfig,
-    ) -> Result<Verdict, RedisFailure> {
-        throttle::begin(&self.redis, &keys::ip_guesses(self.redis.keyspace(), ip), policy).await
-    }
-
-    pub(super) async fn forgive_guess_from(&self, ip: IpAddr) -> Result<(), RedisFailure> {
-        throttle::forgive(&self.redis, &keys::ip_guesses(self.redis.keyspace(), ip)).await
-    }
-
-    /// An address that has logged in to this account before has a count of its own, so that strangers who
-    /// guess cannot make its owner wait.
-    pub(super) async fn guess_key(&self, who: &str, ip: IpAddr) -> Result<Key, RedisFailure> {
-        let space = self.redis.keyspace();
-        let known: bool = self
-            .redis
-            .command("EXISTS known", cmd("EXISTS").arg(keys::known_address(space, who, ip)))
-            .await?;
-        Ok(if known { keys::account_guesses_from(space, who, ip) } else { keys::account_guesses(space, who) })
-    }
-
-    pub(super) async fn begin_guess(&self, key: &Key, policy: GuessConfig) -> Result<Verdict, RedisFailure> {
-        throttle::begin(&self.redis, key, policy).await
-    }
-
-    pub(super) async fn forgive_guess(&self, key: &Key) -> Result<(), RedisFailure> {
-        throttle::forgive(&self.redis, key).await
-    }
-
-    /// Forgets the wrong guesses at an account, but for those from other addresses that have logged in before.
-    pub(super) async fn forget_guesses(&self, who: &str, ip: IpAddr) -> Result<(), RedisFailure> {
-        let space = self.redis.keyspace();
-        let mut command = cmd("DEL");
-        command.arg(keys::account_guesses(space, who)).arg(keys::account_guesses_from(space, who, ip));
-        self.redis.command("DEL guesses", &command).await
-    }
-
-    pub(super) async fn remember_address(&self, who: &str, ip: IpAddr) -> Result<(), RedisFailure> {
-        let key = keys::known_address(self.redis.keyspace(), who, ip);
-        self.redis.command("SET known", cmd("SET").arg(key).arg(1).arg("EX").arg(KNOWN_SECS)).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::{ConfigError, list};
 
@@ -126,6 +126,17 @@ impl SmsConfig {
 }
 
 impl GoogleConfig {
+    /// Whether nobody in between can put keys of his own in the place of Google's.
+    pub(super) fn is_private(&self) -> bool {
+        let is_local = match self.jwks_url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        self.jwks_url.scheme() == "https" || is_local
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !matches!(self.jwks_url.scheme(), "http" | "https") {
             return refuse("google.jwks_url", "must be an http or https URL");

@@ -29,6 +29,20 @@ fn wrong_settings_are_named_with_what_would_be_right() {
         command(dir.path()).env("AYRENE__PROFILE", "production").env("AYRENE__AUTH__JWT_SECRET", secret),
     );
     assert!(plain.contains("server.public_url") && plain.contains("https"), "{plain}");
+    let mut keys = command(dir.path());
+    keys.env("AYRENE__PROFILE", "production")
+        .env("AYRENE__AUTH__JWT_SECRET", secret)
+        .env("AYRENE__SERVER__PUBLIC_URL", "https://a.example")
+        .env("AYRENE__GOOGLE__JWKS_URL", "http://b.example/certs");
+    let keys = refusal(&mut keys);
+    assert!(keys.contains("google.jwks_url") && keys.contains("https"), "{keys}");
+    for page in ["nonsense", "https://app.example/reset?x=1", "javascript:alert(1)"] {
+        let prefixes = format!("https://app.example/reset,{page}");
+        let page = refusal(command(dir.path()).env("AYRENE__AUTH__FRONTEND_PREFIXES", prefixes));
+        assert!(page.contains("auth.frontend_prefixes"), "{page}");
+    }
+    let life = refusal(command(dir.path()).env("AYRENE__AUTH__RESET_TTL_SECS", "0"));
+    assert!(life.contains("auth.reset_ttl_secs"), "{life}");
     let path = refusal(command(dir.path()).env("AYRENE__SERVER__PUBLIC_URL", "https://a.example/links"));
     assert!(path.contains("server.public_url"), "{path}");
     let bind = refusal(command(dir.path()).env("AYRENE__SERVER__BIND", "nonsense"));
