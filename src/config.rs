@@ -239,6 +239,8 @@ pub struct AuthConfig {
     pub ip_guesses: GuessConfig,
     /// Growing waits for mails with links.
     pub mail_requests: GuessConfig,
+    /// Growing waits for all of them to a mailbox.
+    pub mailbox_mails: GuessConfig,
 }
 
 impl AuthConfig {

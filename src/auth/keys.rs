@@ -15,7 +15,8 @@
 //! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
 //! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |
 //! | `{guess-ip:<ip>}` | HASH | wrong passwords from an address | `auth.ip_guesses.forget_secs` |
-//!//! | `{mail:<who>}:requests` | HASH | mails with a link, to an address or account | `auth.mail_requests.forget_secs` |
+//!//! | `{mail:<who>}:requests` | HASH | mails with a link that were asked for, to an address or account | `auth.mail_requests.forget_secs` |
+//! | `{mailbox:<digest>}` | HASH | mails with a link to a mailbox | `auth.mailbox_mails.forget_secs` |
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
 //! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id).
@@ -74,6 +75,10 @@ pub(super) fn proofs(space: &Keyspace, id: &UserId, kind: ProofKind) -> Key {
 /// `who` is an account, or the digest of an address.
 pub(super) fn mail_requests(space: &Keyspace, who: &str) -> Key {
     space.part("mail", who, "requests")
+}
+
+pub(super) fn mailbox_mails(space: &Keyspace, email: &Email) -> Key {
+    space.root("mailbox", &digest(&email.mailbox()))
 }
 
 /// `source` is `user:<id>` or `phone:<digest>`.

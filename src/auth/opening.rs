@@ -70,9 +70,11 @@ impl Manager {
     ) -> Result<SignedIn, AuthError> {
         let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
         let is_new = matches!(arrival, Arrival::Registered);
-        let mail =
-            (is_new && !welcome.email_verified).then(|| self.proofs.of_registration(id, &welcome.email));
-        let (proof, notice) = match mail.flatten() {
+        let mail = match is_new && !welcome.email_verified {
+            true => self.mail_of_registration(id, &welcome.email).await?,
+            false => None,
+        };
+        let (proof, notice) = match mail {
             Some((proof, notice)) => (Some(proof), notice),
             None => (None, new_device(id, device)),
         };

@@ -17,8 +17,9 @@ use super::messages::{
 use super::store::Credentials;
 use crate::config::{AuthConfig, GuessConfig};
 use crate::notifier::model::{Notice, What};
+use crate::redis::throttle::Verdict;
 use crate::secrets::{self, Digester};
-use crate::users::model::UserId;
+use crate::users::model::{Email, UserId};
 
 /// How tokens are made, and what is said about accounts.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Proofs {
     prefixes: Vec<String>,
     hides_accounts: bool,
     requests: GuessConfig,
+    mailbox: GuessConfig,
 }
 
 /// A token as it is mailed.
@@ -60,6 +62,7 @@ impl Proofs {
             prefixes: config.frontend_prefixes.clone(),
             hides_accounts: config.hide_account_existence,
             requests: config.mail_requests,
+            mailbox: config.mailbox_mails,
         }
     }
 
@@ -74,11 +77,6 @@ impl Proofs {
 
     fn digest(&self, kind: ProofKind, id: &UserId, email: &str, token: &str) -> String {
         self.digester.of(&[kind.name(), id.as_str(), email, token])
-    }
-
-    /// What the first session of an account mails: nothing when it has no address, or when nothing is to be mailed.
-    pub(super) fn of_registration(&self, id: &UserId, email: &str) -> Option<(Proof, Notice)> {
-        (self.on_register && !email.is_empty()).then(|| self.verification(id, email))
     }
 
     fn verification(&self, id: &UserId, email: &str) -> (Proof, Notice) {
@@ -96,11 +94,24 @@ impl Proofs {
 }
 
 impl Manager {
+    /// What the first session of an account mails: nothing when it has no address, or when nothing is to be mailed.
+    pub(super) async fn mail_of_registration(
+        &self,
+        id: &UserId,
+        email: &str,
+    ) -> Result<Option<(Proof, Notice)>, AuthError> {
+        let Some(address) = Email::parse(email).ok().filter(|_| self.proofs.on_register) else {
+            return Ok(None);
+        };
+        let verdict = self.store.begin_mail_to(&address, self.proofs.mailbox).await?;
+        Ok((verdict == Verdict::Go).then(|| self.proofs.verification(id, email)))
+    }
+
     /// Where existence is hidden, an address without an account costs the same steps: they end in a script that finds
     /// nobody.
     pub(super) async fn request_reset(&self, message: RequestReset) -> Result<(), AuthError> {
         let RequestReset { email, prefix } = message;
-        self.begin_mail(&keys::digest(email.key())).await?;
+        self.begin_mail(&keys::digest(email.key()), &email).await?;
         let (id, address) = match self.find(&Identity::Email(email.clone())).await? {
             Some((id, credentials)) => (id, credentials.account.email),
             None if self.proofs.hides_accounts => {
@@ -117,20 +128,20 @@ impl Manager {
     pub(super) async fn request_verification(&self, message: RequestVerification) -> Result<(), AuthError> {
         let RequestVerification { user_id } = message;
         let account = self.account(&user_id).await?;
-        if account.email.is_empty() {
-            return Err(AuthError::NoAddress);
-        }
+        let email = Email::parse(&account.email).map_err(|_| AuthError::NoAddress)?;
         if account.email_verified_ms.is_some() {
             return Ok(());
         }
-        self.begin_mail(user_id.as_str()).await?;
+        self.begin_mail(user_id.as_str(), &email).await?;
         let (proof, notice) = self.proofs.verification(&user_id, &account.email);
         let found = self.mail(&user_id, ProofKind::VerifyEmail, &proof, &notice).await?;
         if found { Ok(()) } else { Err(AuthError::AccountGone) }
     }
 
-    async fn begin_mail(&self, who: &str) -> Result<(), AuthError> {
-        self.store.begin_mail(who, self.proofs.requests).await?.pass().map_err(AuthError::MailWait)
+    async fn begin_mail(&self, who: &str, email: &Email) -> Result<(), AuthError> {
+        let Proofs { requests, mailbox, .. } = self.proofs;
+        self.store.begin_mail(who, requests).await?.pass().map_err(AuthError::MailWait)?;
+        self.store.begin_mail_to(email, mailbox).await?.pass().map_err(AuthError::MailWait)
     }
 
     /// False when there is no such account. Nobody waits until the mail is on its way: once it is left, it will be.

@@ -55,6 +55,12 @@ impl Email {
     pub fn key(&self) -> &str {
         &self.key
     }
+
+    /// The mailbox behind it, for limits: what stands behind a plus makes no other one of it.
+    pub fn mailbox(&self) -> String {
+        let (local, domain) = self.key.rsplit_once('@').unwrap_or((&self.key, ""));
+        format!("{}@{domain}", local.split('+').next().unwrap_or(local))
+    }
 }
 
 /// A name that a user goes by; unique among those that look like it, see [`folded`].

@@ -120,6 +120,26 @@ async fn asking_for_it_too_often_is_429() {
 }
 
 #[tokio::test]
+async fn a_mailbox_gets_no_mails_without_end_whatever_stands_behind_a_plus() {
+    let server = TestServer::start_with(|config| config.auth.mailbox_mails.free = 2);
+    let mut users = Vec::new();
+    for number in 0..5 {
+        users.push(register(&server, &format!("ada+{number}@example.com")).await);
+    }
+    mailed(&server, "ada+2@example.com", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for number in 3..5 {
+        assert!(server.mails_to(&format!("ada+{number}@example.com")).is_empty());
+    }
+    assert_eq!(users[4].get(PATH).send().await.status, 429);
+    let body = json!({ "email": "ada+4@example.com" });
+    let reset = "/api/v1/auth/reset-password";
+    assert_eq!(server.client().post(reset).json(&body).send().await.status, 429);
+    register(&server, "bob@example.com").await;
+    mailed(&server, "bob@example.com", 1).await;
+}
+
+#[tokio::test]
 async fn wrong_tokens_are_401() {
     let server = TestServer::start();
     register(&server, "ada@example.com").await;

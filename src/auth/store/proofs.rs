@@ -9,7 +9,7 @@ use crate::config::GuessConfig;
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{RedisFailure, Script};
 use crate::script;
-use crate::users::model::UserId;
+use crate::users::model::{Email, UserId};
 
 static ISSUE_PROOF: Script = script!("auth/issue_proof", 3);
 static CHECK_PROOF: Script = script!("auth/check_proof", 2);
@@ -91,5 +91,14 @@ impl AuthStore {
         policy: GuessConfig,
     ) -> Result<Verdict, RedisFailure> {
         throttle::begin(&self.redis, &keys::mail_requests(self.redis.keyspace(), who), policy).await
+    }
+
+    /// Counts a mail with a link to a mailbox.
+    pub(in crate::auth) async fn begin_mail_to(
+        &self,
+        email: &Email,
+        policy: GuessConfig,
+    ) -> Result<Verdict, RedisFailure> {
+        throttle::begin(&self.redis, &keys::mailbox_mails(self.redis.keyspace(), email), policy).await
     }
 }
