@@ -321,6 +321,17 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_plus_makes_no_other_mailbox() {
+        for (address, mailbox) in [
+            ("Ada+Shop@Example.com", "ada@example.com"),
+            ("ada++x@example.com", "ada@example.com"),
+            ("ada@example.com", "ada@example.com"),
+        ] {
+            assert_eq!(Email::parse(address).unwrap().mailbox(), mailbox);
+        }
+    }
+
+    #[test]
     fn days_of_birth_are_days_that_were() {
         let today = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
         for right in [

@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 use crate::support::TestServer;
 use crate::support::person::{Person, id};
 
+/// A server that tells nobody of his registration.
+fn quiet() -> TestServer {
+    TestServer::start_with(|config| config.auth.verify_on_register = false)
+}
+
 async fn list(of: &Person) -> Vec<Value> {
     let answer = of.client.get("/api/v1/user/notifications").send().await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -72,7 +77,7 @@ async fn messages_that_arrive_while_away_are_one_notification_until_it_is_read()
 
 #[tokio::test]
 async fn who_is_here_is_not_told_of_messages_twice() {
-    let server = TestServer::start();
+    let server = quiet();
     let (ada, bob) = (server.person("ada").await, server.person("bob").await);
     let bob = come_back(&bob).await;
     ada.send(&bob, "hello").await;
@@ -117,7 +122,7 @@ async fn without_a_socket_nothing_was_pushed_and_the_list_says_so() {
 
 #[tokio::test]
 async fn a_notification_can_be_deleted_and_is_its_owners_alone() {
-    let server = TestServer::start();
+    let server = quiet();
     let (ada, bob) = (server.person("ada").await, server.person("bob").await);
     let post = post_of(&ada).await;
     bob.client.put(&format!("/api/posts/{post}/like")).send().await;
