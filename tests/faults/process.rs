@@ -124,7 +124,7 @@ impl Drop for Server {
         let _ = self.child.wait();
         if !std::thread::panicking() {
             let log = self.log.lock().unwrap();
-            for secret in [super::support::server::PASSWORD, "eyJ", "$argon2"] {
+            for secret in [super::support::server::PASSWORD, " eyJ", "$argon2"] {
                 assert!(!log.contains(secret), "the log has {secret} in it");
             }
         }

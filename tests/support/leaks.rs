@@ -97,6 +97,17 @@ fn has(text: &str, secret: &str) -> bool {
     })
 }
 
+/// Whether a session's token begins in `text`; ids may have its first letters inside.
+fn has_token(text: &str) -> bool {
+    text.match_indices("eyJ").any(|(start, _)| {
+        !text[..start]
+            .chars()
+            .next_back()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            && text[start..].contains('.')
+    })
+}
+
 /// Fails when something that was said since `since` has a secret in it.
 pub fn check(since: usize, data_dir: &Path) {
     let mut sent = Vec::new();
@@ -106,7 +117,7 @@ pub fn check(since: usize, data_dir: &Path) {
         let leaked = sent.iter().find(|secret| has(text, secret)).map(String::as_str);
         let always = || [PASSWORD, "$argon2"].into_iter().find(|secret| text.contains(secret));
         // Only answers may carry tokens of sessions: to whom they are for.
-        let token = || (*place != Place::Answer && text.contains("eyJ")).then_some("eyJ");
+        let token = || (*place != Place::Answer && has_token(text)).then_some("a token");
         let secret = leaked.or_else(always).or_else(token)?;
         Some(format!("{place:?} has {secret} in it: {text}"))
     });
