@@ -15,8 +15,10 @@ use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
 mod outgoing;
+mod safety;
 
 pub use outgoing::{GoogleConfig, MailConfig, MailTransport, NotifierConfig, SmsConfig, SmsTransport};
+pub use safety::SafetyConfig;
 
 /// The commented defaults, as shipped in `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -91,6 +93,8 @@ pub struct Config {
     pub conversation: ConversationConfig,
     /// Links.
     pub shortener: ShortenerConfig,
+    /// What links may lead to.
+    pub safety: SafetyConfig,
     /// Where uploaded objects are kept.
     pub storage: StorageConfig,
     /// What may be uploaded.
@@ -664,6 +668,7 @@ impl Config {
         )?;
         self.storage.check()?;
         self.uploads.check()?;
+        self.safety.check()?;
         self.notifier.check()?;
         self.mail.check()?;
         self.sms.check()?;

@@ -20,6 +20,7 @@ pub mod messages;
 pub mod model;
 mod otp;
 pub mod routes;
+pub mod safety;
 mod store;
 pub mod target;
 mod unlock;
