@@ -55,6 +55,7 @@ use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener;
 use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
+use crate::shortener::safety::{Classifier, ClientError, ListError, Lists, Safety};
 use crate::shortener::target::OwnHosts;
 use crate::storage::{self, Storage, StorageThread};
 use crate::users;
@@ -92,6 +93,12 @@ pub enum StartError {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// A list of hosts cannot be read.
+    #[error("setting `safety.nsfw_lists` or `safety.blocked_lists`: {0}")]
+    HostList(#[from] ListError),
+    /// `safety.fetch` is on, and there is nothing to fetch with.
+    #[error("setting `safety.fetch`: {0}")]
+    PageClient(#[from] ClientError),
     /// argon2 refuses its parameters.
     #[error("setting `auth.argon2_…`: {0}")]
     Hasher(#[from] HashError),
@@ -148,6 +155,7 @@ impl Application {
     /// called within an actix system.
     pub fn build(config: Config, metrics: PrometheusHandle) -> Result<Self, StartError> {
         allow_many_connections();
+        let lists = Arc::new(Lists::load(&config.safety)?);
         let data_dir = DataDir::open(&config.data_dir)?;
         let secret = match config.auth.jwt_secret.expose_secret() {
             "" => data_dir.jwt_secret()?,
@@ -164,8 +172,13 @@ impl Application {
         let address = listener.local_addr()?;
         let public_url = config.server.public_url.clone().unwrap_or_else(|| default_url(address));
         let reserved = ReservedWords::of_paths(endpoints().iter().map(Endpoint::path));
+        let classifier = match config.safety.fetch {
+            true => Some(Classifier::start_here(redis.connect()?, lists.clone(), &config)?),
+            false => None,
+        };
         let places = OwnPlaces {
             reserved: Arc::new(reserved),
+            safety: Safety { lists, classifier },
             hosts: Arc::new(OwnHosts::gather(&public_url, &config.server.own_hosts, address)),
         };
         let ways_out = Ways::open(&config, data_dir.path(), &PublicUrl(public_url.clone()))?;

@@ -30,6 +30,8 @@ use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;
 use crate::shortener::Shortener;
 use crate::shortener::actor::OwnPlaces;
+use crate::shortener::safety::Safety;
+use crate::shortener::safety::messages::SweepUndecided;
 use crate::storage::Storage;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
@@ -292,8 +294,16 @@ impl Background {
             repeat("links are not swept", links.narrow(), || shortener::messages::Sweep, SWEEP_EVERY),
             repeat("accounts are not swept", sessions.narrow(), || auth::messages::Sweep, SWEEP_EVERY),
         ];
-        Self { tasks: sweeps.into_iter().chain(senders).collect() }
+        Self { tasks: sweeps.into_iter().chain(senders).chain(tend(&blueprint.places.safety)).collect() }
     }
+}
+
+/// What follows the lists of hosts, and what looks after links that were left undecided.
+fn tend(safety: &Safety) -> impl Iterator<Item = JoinHandle<()>> {
+    let classifier = safety.classifier.clone();
+    let sweep =
+        classifier.map(|ways| repeat("links are not classified", ways.sweep, || SweepUndecided, SWEEP_EVERY));
+    std::iter::once(safety.lists.follow()).chain(sweep)
 }
 
 impl Drop for Background {

@@ -20,7 +20,9 @@ use super::messages::{
     RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink, Visit, Visited,
 };
 use super::model::{AllowList, Link, Lock, Protection, ReservedWords, ShortCode};
-use super::store::{Attempt, Changes, Claimed, Followed, LinkStore, Updated};
+use super::safety::Safety;
+use super::safety::undecided::Undecided;
+use super::store::{Attempt, Changes, Claimed, LinkStore, Updated};
 use super::target::{LongUrl, OwnHosts};
 use super::visitor::{AgentClasses, Visitor, referrer_host};
 use crate::actor::{Ask, AskError};
@@ -54,6 +56,8 @@ pub struct OwnPlaces {
     pub reserved: Arc<ReservedWords>,
     /// Hosts that lead here.
     pub hosts: Arc<OwnHosts>,
+    /// Tells targets that are safe from others.
+    pub safety: Safety,
 }
 
 /// Whom it asks.
@@ -74,7 +78,9 @@ pub(super) struct Links {
     pub(super) teller: Rc<Teller>,
     pub(super) digests: Digests,
     searches: Semaphore,
-    places: OwnPlaces,
+    pub(super) places: OwnPlaces,
+    /// Where links stand whose page is to be read, if pages are read.
+    undecided: Option<Undecided>,
     hash: Ask<HashPassword>,
     pub(super) verify: Ask<VerifyPassword>,
     agents: RefCell<AgentClasses>,
@@ -98,6 +104,7 @@ impl Shortener {
         let post = Post::new(redis.clone(), secret, notify);
         let store = LinkStore::new(redis.clone(), bulk, config);
         let links = Links {
+            undecided: places.safety.classifier.as_ref().map(|ways| Undecided::new(redis.clone(), ways)),
             teller: Rc::new(Teller::new(redis, store.clone(), post.clone())),
             post,
             digests: Digests::new(secret),
@@ -162,19 +169,21 @@ impl Links {
         fields.extend(message.sfw.map(|sfw| ("s", flag(sfw))));
         fields.extend(message.analytics.then(|| ("a", flag(true))));
         fields.extend(message.email_notifications.then(|| ("e", flag(true))));
+        let finding = self.finding(&long_url, &mut fields);
+        let reader = self.undecided.as_ref().filter(|_| message.sfw.is_none() && finding.is_none());
 
         let owner = message.owner.as_ref();
         let (code, created_ms) = match message.alias {
             Some(alias) => {
-                let created_ms =
-                    self.place(&alias, owner, &fields).await?.ok_or(ShortenerError::AliasTaken)?;
+                let placed = self.place(&alias, owner, &fields, reader).await?;
+                let created_ms = placed.ok_or(ShortenerError::AliasTaken)?;
                 if let Some(owner) = owner {
                     // Listed anew: a deletion of the link that had this alias before may be taking the listing off.
                     self.store.index(owner, &alias).await?;
                 }
                 (alias, created_ms)
             }
-            None => self.place_anywhere(owner, &fields).await?,
+            None => self.place_anywhere(owner, &fields, reader).await?,
         };
         let kind = if owner.is_some() { "user" } else { "guest" };
         metrics::counter!("ayrene_links_created_total", "maker" => kind).increment(1);
@@ -183,7 +192,8 @@ impl Links {
             long_url: message.long_url,
             protection,
             otp_allowed,
-            sfw: message.sfw,
+            sfw: message.sfw.or(finding),
+            blocked: false,
             analytics: message.analytics,
             email_notifications: message.email_notifications,
             reached: 0,
@@ -197,10 +207,11 @@ impl Links {
         &self,
         owner: Option<&UserId>,
         fields: &Changes,
+        reader: Option<&Undecided>,
     ) -> Result<(ShortCode, i64), ShortenerError> {
         for _ in 0..CODE_TRIES {
             let code = ShortCode::generate(self.code_length, &self.places.reserved);
-            if let Some(created_ms) = self.place(&code, owner, fields).await? {
+            if let Some(created_ms) = self.place(&code, owner, fields, reader).await? {
                 return Ok((code, created_ms));
             }
         }
@@ -215,6 +226,7 @@ impl Links {
         code: &ShortCode,
         owner: Option<&UserId>,
         fields: &Changes,
+        reader: Option<&Undecided>,
     ) -> Result<Option<i64>, ShortenerError> {
         let listing = match owner {
             Some(owner) => {
@@ -222,7 +234,14 @@ impl Links {
             }
             None => None,
         };
-        match (self.store.claim(code, owner, fields).await?, listing) {
+        let claim = self.store.claim(code, owner, fields);
+        let claimed = match reader {
+            Some(reader) => {
+                reader.around(code, claim, |claimed| matches!(claimed, Claimed::Made { .. })).await?
+            }
+            None => claim.await?,
+        };
+        match (claimed, listing) {
             (Claimed::Made { created_ms }, _) => Ok(Some(created_ms)),
             (Claimed::TakenByOther, Some((owner, listing))) => {
                 self.store.unindex(owner, code, listing).await?;
@@ -233,26 +252,12 @@ impl Links {
     }
 
     async fn visit(&self, message: Visit) -> Result<Visited, ShortenerError> {
-        self.follow(&message.code, &self.attempt(&message.visitor)).await
-    }
-
-    /// Follows a link that may be protected; counts it.
-    pub(super) async fn follow(
-        &self,
-        code: &ShortCode,
-        attempt: &Attempt,
-    ) -> Result<Visited, ShortenerError> {
-        let visit = async |entered| self.store.visit(code, attempt, entered).await;
-        match self.counted(code, visit).await? {
-            Followed::Missing => Err(ShortenerError::NotFound),
-            Followed::Open(url) => Ok(Visited::Open(url)),
-            Followed::Protected(protection) => Ok(Visited::Protected(protection)),
-            Followed::Unentered { .. } | Followed::Changed => Err(ShortenerError::Contended),
-        }
+        self.follow(&message.code, &self.attempt(&message.visitor), message.takes_notice).await
     }
 
     async fn fetch(&self, message: FetchLink) -> Result<Link, ShortenerError> {
-        self.store.fetch(&message.code, &message.owner).await?.ok_or(ShortenerError::NotFound)
+        let link = self.store.fetch(&message.code, &message.owner).await?.ok_or(ShortenerError::NotFound)?;
+        Ok(self.shown(link))
     }
 
     async fn list(&self, message: ListLinks) -> Result<LinkPage, ShortenerError> {
@@ -260,6 +265,7 @@ impl Links {
         let (skip, limit) = (u64::from(page - 1) * u64::from(limit), u64::from(limit));
         let Some(search) = search else {
             let (links, total) = self.listed(&owner, skip, limit).await?;
+            let links = links.into_iter().map(|link| self.shown(link)).collect();
             return Ok(LinkPage { links, total, complete: true });
         };
         let _turn = self.searches.try_acquire().map_err(|_| ShortenerError::Ask(AskError::Saturated))?;
@@ -273,7 +279,7 @@ impl Links {
                 {
                     found += 1;
                     if found > skip && found <= skip + limit {
-                        links.push(link);
+                        links.push(self.shown(link));
                     }
                 }
             }
@@ -309,9 +315,12 @@ impl Links {
     async fn update(&self, message: UpdateLink) -> Result<Link, ShortenerError> {
         let UpdateLink { code, owner, .. } = &message;
         let mut changes: Changes = Vec::new();
+        let mut reader = None;
         if let Some(long_url) = &message.long_url {
             let target = self.target("newLongUrl", long_url, message.seen_as.as_deref())?;
-            changes.push(("u", target.as_str().to_owned()));
+            changes.extend([("u", target.as_str().to_owned()), ("j", String::new()), ("b", String::new())]);
+            let finding = self.finding(&target, &mut changes);
+            reader = self.undecided.as_ref().filter(|_| message.sfw.is_none() && finding.is_none());
         }
         match message.protection {
             Some(Protection::None) => changes.extend(["m", "h", "w"].map(|field| (field, String::new()))),
@@ -332,8 +341,13 @@ impl Links {
         changes.extend(message.analytics.map(|on| ("a", switch(on))));
         changes.extend(message.email_notifications.map(|on| ("e", switch(on))));
 
-        match self.store.update(code, owner, &changes).await? {
-            Updated::Done => self.store.fetch(code, owner).await?.ok_or(ShortenerError::NotFound),
+        let update = self.store.update(code, owner, &changes);
+        let updated = match reader {
+            Some(reader) => reader.around(code, update, |updated| *updated == Updated::Done).await?,
+            None => update.await?,
+        };
+        match updated {
+            Updated::Done => self.fetch(FetchLink { code: code.clone(), owner: owner.clone() }).await,
             Updated::Missing | Updated::NotOwner => Err(ShortenerError::NotFound),
             Updated::LacksPassword => Err(ShortenerError::Invalid {
                 field: "newPassword",
@@ -378,8 +392,12 @@ impl Links {
         text: &str,
         seen_as: Option<&str>,
     ) -> Result<LongUrl, ShortenerError> {
-        LongUrl::parse(text, &self.places.hosts, seen_as)
-            .map_err(|problem| ShortenerError::Invalid { field, problem })
+        let url = LongUrl::parse(text, &self.places.hosts, seen_as)
+            .map_err(|problem| ShortenerError::Invalid { field, problem })?;
+        if self.is_blocked(url.as_str()) {
+            return Err(ShortenerError::Invalid { field, problem: "leads to a blocked host" });
+        }
+        Ok(url)
     }
 
     async fn hashed(&self, password: Password) -> Result<String, ShortenerError> {

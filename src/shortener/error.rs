@@ -21,6 +21,9 @@ pub enum ShortenerError {
         /// What is wrong and what would be right.
         problem: &'static str,
     },
+    /// It leads to a blocked host.
+    #[error("the link is blocked")]
+    Blocked,
     /// Somebody has this alias.
     #[error("the alias is taken")]
     AliasTaken,

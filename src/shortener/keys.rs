@@ -20,7 +20,9 @@
 //! (what is to be told) and `digest` (links with untold clicks).
 //!
 //! Fields of a link, one letter each because there are millions: `u` long URL · `o` owner's id, absent for
-//! guests · `m` protection, absent for NONE · `h` password hash · `s` safe for work, 1 or 0, absent until known ·
+//! guests · `m` protection, absent for NONE · `h` password hash · `s` safe for work as the maker says, 1 or 0 or absent ·
+//! `j` safe for work as found out about the target, 1 or 0, absent until known; counts when `s` is absent ·
+//! `b` edition of the lists of blocked hosts that the target was held against, `!` behind it if they block it ·
 //! `a` analytics, 1 or absent · `e` e-mail notifications, 1 or absent · `t` created, `d` last updated, in ms ·
 //! `k` attempts that reached the long URL · `f` attempts that did not · `x` tombstone, with `o` alone ·
 //! `w` addresses that may have codes, one per line · `g` µs when the protection or that list last changed, absent before;

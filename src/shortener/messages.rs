@@ -40,6 +40,8 @@ pub struct Visit {
     pub code: ShortCode,
     /// Who.
     pub visitor: Visitor,
+    /// Whether a notice can be shown to him.
+    pub takes_notice: bool,
 }
 
 /// Where a visit ends.
@@ -49,6 +51,8 @@ pub enum Visited {
     Open(String),
     /// At the protection; counted as an attempt.
     Protected(Protection),
+    /// At a notice that the target is not safe for work; counted as an attempt.
+    Notice,
 }
 
 /// Try to open a protected link. A key that is not the link's is refused as any wrong one; a link without protection

@@ -3,11 +3,11 @@
 //! Owns links, the index of each user's links, and analytics events; keys in [`keys`], messages in
 //! [`messages`]. [`target`] decides which long URLs are acceptable, [`visitor`] what is remembered of a visitor. How
 //! protected links open stands in `unlock`, who gets codes and grants in `otp` and `access`, what owners hear of clicks in
-//! `clicks`.
+//! `clicks`. [`safety`] knows which targets are not safe for work and which are blocked, `passage` what that means to a visit.
 //!
 //! Invariants: an answered click was counted, in the same step in which the link's state was read, so a link
 //! that is deleted, edited or protected anywhere is so for the very next request; the target of a protected
-//! link leaves the datastore only for who opened it, or owns it.
+//! link is told only to who opened it, or owns it.
 
 mod access;
 pub mod actor;
@@ -19,6 +19,7 @@ mod keys;
 pub mod messages;
 pub mod model;
 mod otp;
+mod passage;
 pub mod routes;
 pub mod safety;
 mod store;

@@ -160,8 +160,10 @@ pub struct Link {
     pub protection: Protection,
     /// Who may have a code, with `OTP`.
     pub otp_allowed: AllowList,
-    /// Safe for work; `None` until known.
+    /// Safe for work, by its maker's word or else as found out; `None` until known.
     pub sfw: Option<bool>,
+    /// Whether it leads to a blocked host.
+    pub blocked: bool,
     /// Whether attempts are recorded one by one.
     pub analytics: bool,
     /// Whether its owner wants mail about clicks.

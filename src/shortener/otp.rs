@@ -63,13 +63,16 @@ impl Links {
         });
     }
 
-    /// What stands in front of a link that is protected by `protection`.
+    /// What stands in front of a link that is protected by `protection` and leads somewhere.
     pub(super) async fn guarded(
         &self,
         code: &ShortCode,
         protection: Protection,
     ) -> Result<Guard, ShortenerError> {
         let guard = self.store.guard(code).await?.ok_or(ShortenerError::NotFound)?;
+        if self.is_blocked(&guard.target) {
+            return Err(ShortenerError::Blocked);
+        }
         if guard.protection == protection { Ok(guard) } else { Err(other_protection(protection)) }
     }
 

@@ -29,9 +29,11 @@ static DELETE: Script = script!("shortener/delete", 5);
 static STATS: Script = script!("shortener/stats", 2);
 static INDEX: Script = script!("shortener/index", 1);
 static UNINDEX: Script = script!("shortener/unindex", 1);
+static VET: Script = script!("shortener/vet", 1);
+static CLASSIFY: Script = script!("shortener/classify", 1);
 
 /// Fields of a link in the order in which [`link`] reads them; see [`keys`].
-const FIELDS: [&str; 11] = ["u", "o", "m", "s", "a", "e", "k", "f", "t", "d", "w"];
+const FIELDS: [&str; 12] = ["u", "o", "m", "s", "j", "a", "e", "k", "f", "t", "d", "w"];
 const DAY_SECS: u64 = 24 * 3600;
 const SETTLED_MICROS: u64 = 60_000_000;
 
@@ -87,6 +89,11 @@ pub(super) enum Followed {
     },
     /// Nothing was counted: the link is not protected any more, or by another password.
     Changed,
+    /// Not safe for work, and there is somebody to tell.
+    Notice,
+    Blocked,
+    /// At a URL that nobody has held against the lists of blocked hosts; not counted.
+    Unvetted(String),
 }
 
 /// What an attempt to open a link has to show.
@@ -113,6 +120,8 @@ pub(super) enum Updated {
 /// What stands in front of a link, and whose it is.
 #[derive(Debug)]
 pub(super) struct Guard {
+    /// What is behind it.
+    pub(super) target: String,
     pub(super) protection: Protection,
     /// Of its password.
     pub(super) hash: Option<String>,
@@ -228,13 +237,36 @@ impl LinkStore {
         &self,
         code: &ShortCode,
         attempt: &Attempt,
+        takes_notice: bool,
+        edition: Option<&str>,
         entered_ms: Option<u64>,
     ) -> Result<Followed, RedisFailure> {
-        let mut call = VISIT.keys([&self.link(code), &self.events(code)]).arg(self.event(attempt));
+        let mut call = VISIT
+            .keys([&self.link(code), &self.events(code)])
+            .arg(self.event(attempt))
+            .arg(u8::from(takes_notice))
+            .arg(edition.unwrap_or_default());
         if let Some(entered_ms) = entered_ms {
             call = call.arg(entered_ms).arg(LEASE_LIMIT_MS);
         }
         followed(&VISIT, call.run(&self.redis).await?)
+    }
+
+    /// `stamp`: see [`super::safety::HostLists::stamp`].
+    pub(super) async fn vet(&self, code: &ShortCode, url: &str, stamp: &str) -> Result<(), RedisFailure> {
+        VET.keys([&self.link(code)]).arg(url).arg(stamp).run(&self.redis).await
+    }
+
+    /// Where a link leads of which nobody knows whether it is safe for work.
+    pub(super) async fn undecided(&self, code: &ShortCode) -> Result<Option<String>, RedisFailure> {
+        let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "s", "j"]).to_owned();
+        let (url, said, found): (Option<String>, Option<String>, Option<String>) =
+            self.redis.command("HMGET link", &command).await?;
+        Ok(url.filter(|_| said.is_none() && found.is_none()))
+    }
+
+    pub(super) async fn classify(&self, code: &ShortCode, url: &str, safe: bool) -> Result<(), RedisFailure> {
+        CLASSIFY.keys([&self.link(code)]).arg(url).arg(u8::from(safe)).run(&self.redis).await
     }
 
     /// `None` when there is no such link.
@@ -242,11 +274,9 @@ impl LinkStore {
         type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
         let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "m", "h", "o"]).to_owned();
         let (url, method, hash, owner): Fields = self.redis.command("HMGET link", &command).await?;
-        if url.is_none() {
-            return Ok(None);
-        }
+        let Some(target) = url else { return Ok(None) };
         let protection = protection(&CLAIM, method.as_deref())?;
-        Ok(Some(Guard { protection, hash, owner: owner.as_deref().and_then(UserId::parse) }))
+        Ok(Some(Guard { target, protection, hash, owner: owner.as_deref().and_then(UserId::parse) }))
     }
 
     /// `entered_ms` as for [`Self::visit`].
@@ -414,7 +444,13 @@ fn followed(script: &Script, reply: Value) -> Result<Followed, RedisFailure> {
         Value::BulkString(url) => Ok(Followed::Open(text(script, url)?)),
         Value::Int(1) => Ok(Followed::Unentered { never_told: false }),
         Value::Int(2) => Ok(Followed::Unentered { never_told: true }),
+        Value::Int(4) => Ok(Followed::Notice),
+        Value::Int(5) => Ok(Followed::Blocked),
         Value::Int(_) => Ok(Followed::Changed),
+        Value::Array(items) if items.len() == 2 => {
+            let (_edition, url): (String, String) = script.read(Value::Array(items))?;
+            Ok(Followed::Unvetted(url))
+        }
         other => {
             let (method,): (String,) = script.read(other)?;
             Ok(Followed::Protected(protection(script, Some(&method))?))
@@ -434,7 +470,20 @@ fn protection(script: &Script, stored: Option<&str>) -> Result<Protection, Redis
 
 /// A link from its [`FIELDS`]; `None` when there is none (a tombstone has no URL).
 fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisFailure> {
-    let [long_url, _owner, method, sfw, analytics, email, reached, refused, created, updated, allowed] = row
+    let [
+        long_url,
+        _owner,
+        method,
+        said,
+        found,
+        analytics,
+        email,
+        reached,
+        refused,
+        created,
+        updated,
+        allowed,
+    ] = row
     else {
         return Err(malformed(&CLAIM, "a link has other fields"));
     };
@@ -444,7 +493,8 @@ fn link(code: &ShortCode, row: &[Option<String>]) -> Result<Option<Link>, RedisF
         long_url,
         protection: protection(&CLAIM, method.as_deref())?,
         otp_allowed: AllowList::of_lines(allowed.as_deref().unwrap_or_default()),
-        sfw: sfw.as_deref().map(|sfw| sfw == "1"),
+        sfw: said.as_ref().or(found.as_ref()).map(|sfw| sfw == "1"),
+        blocked: false,
         analytics: analytics.is_some(),
         email_notifications: email.is_some(),
         reached: number(reached),

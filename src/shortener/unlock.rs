@@ -38,6 +38,7 @@ impl Links {
     pub(super) async fn unlock(&self, message: Unlock) -> Result<String, ShortenerError> {
         let Unlock { code, key, visitor } = message;
         let attempt = self.attempt(&visitor);
+        self.stop_if_blocked(&code, &attempt).await?;
         for _ in 0..UNLOCK_TRIES {
             let shown = self.show(&code, &key, &visitor).await?;
             let unlock = async |entered| self.store.unlock(&code, &attempt, shown.proof(), entered).await;
@@ -53,10 +54,12 @@ impl Links {
                     return Err(ShortenerError::Refused { tried: key.protection(), protection });
                 }
                 Followed::Changed | Followed::Unentered { .. } => {}
+                // What a visit alone may come to.
+                Followed::Notice | Followed::Blocked | Followed::Unvetted(_) => {}
             }
             let guard = self.store.guard(&code).await?.ok_or(ShortenerError::NotFound)?;
             if guard.protection == Protection::None
-                && let Visited::Open(url) = self.follow(&code, &attempt).await?
+                && let Visited::Open(url) = self.follow(&code, &attempt, false).await?
             {
                 return Ok(url);
             }

@@ -40,5 +40,6 @@ mod url;
 mod url_clicks_mailed;
 mod url_otp;
 mod url_requests;
+mod url_safety;
 mod url_stats;
 mod users;

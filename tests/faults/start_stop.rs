@@ -57,6 +57,15 @@ fn wrong_settings_are_named_with_what_would_be_right() {
     assert!(host.contains("`not a host` is not a host"), "{host}");
     let url = refusal(command(dir.path()).env("AYRENE__REDIS__URL", "http://example.com"));
     assert!(url.contains("redis.url"), "{url}");
+    let empty = dir.path().join("empty-list");
+    std::fs::write(&empty, "").unwrap();
+    let lists = format!("{},/nonexistent-list", empty.display());
+    for name in ["AYRENE__SAFETY__NSFW_LISTS", "AYRENE__SAFETY__BLOCKED_LISTS"] {
+        let list = refusal(command(dir.path()).env(name, &lists));
+        assert!(list.contains("safety.nsfw_lists") && list.contains("`/nonexistent-list`"), "{list}");
+    }
+    let parallel = refusal(command(dir.path()).env("AYRENE__SAFETY__PARALLEL", "0"));
+    assert!(parallel.contains("safety.parallel"), "{parallel}");
     let file = refusal(command(dir.path()).args(["--config", "/nonexistent.toml"]));
     assert!(file.contains("/nonexistent.toml"), "{file}");
     let flag = refusal(command(dir.path()).arg("--nonsense"));

@@ -20,6 +20,7 @@ mod presence;
 mod realtime;
 mod shortener;
 mod shortener_access;
+mod shortener_safety;
 mod throttle;
 mod users;
 

@@ -14,7 +14,7 @@ fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
 }
 
 fn visit(bench: &mut Bench) -> Value {
-    bench.run("shortener/visit", &["link", "events"], &[EVENT])
+    bench.run("shortener/visit", &["link", "events"], &[EVENT, "0", ""])
 }
 
 fn unlock(bench: &mut Bench, hash: &str, matched: &str) -> Value {

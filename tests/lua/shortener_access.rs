@@ -116,7 +116,7 @@ fn digest(bench: &mut Bench, peace_ms: &str, lease: &str) -> Vec<Value> {
 }
 
 fn visit(bench: &mut Bench, entered: Option<&str>) -> Value {
-    let mut arguments = vec![EVENT];
+    let mut arguments = vec![EVENT, "0", ""];
     arguments.extend(entered.map(|entered| [entered, LIMIT_MS]).into_iter().flatten());
     bench.run("shortener/visit", &["link", "events"], &arguments)
 }

@@ -42,6 +42,7 @@ pub fn routes() -> Vec<Endpoint> {
         (status = 200, body = LinksDone),
         (status = 400, description = "Malformed, or no link protected by OTP", body = LinksFailure),
         (status = 404, body = LinksFailure),
+        (status = 410, description = "It leads to a blocked host", body = LinksFailure),
     ))]
 pub async fn send_code(
     _: Charged<{ LimitedAction::SendCode as usize }>,
@@ -62,6 +63,7 @@ pub async fn send_code(
         (status = 202, body = LinksAnswer<AccessAsked>),
         (status = 400, description = "Malformed, or no link protected by APPROVE", body = LinksFailure),
         (status = 404, body = LinksFailure),
+        (status = 410, description = "It leads to a blocked host", body = LinksFailure),
     ))]
 pub async fn request(
     _: Charged<{ LimitedAction::RequestAccess as usize }>,

@@ -154,11 +154,13 @@ pub async fn list(
         (status = 200, description = "Protected", body = LinksAnswer<ProtectionBody>),
         (status = 302, description = "On to the long URL", body = LinksAnswer<Target>, headers(("Location" = String))),
         (status = 404, body = LinksFailure),
+        (status = 410, description = "It leads to a blocked host", body = LinksFailure),
     ))]
 pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) -> Answer {
     rate_limit::by_address(&request, LimitedAction::Redirect)?;
     let code = parse_code(&id)?;
-    match links.ask(Visit { code, visitor: visitor(&request) }).await.map_err(fail)? {
+    let visit = Visit { code, visitor: visitor(&request), takes_notice: false };
+    match links.ask(visit).await.map_err(fail)? {
         Visited::Open(url) => {
             let location = location(&url)?;
             let mut response =
@@ -170,6 +172,7 @@ pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) ->
             let body = ProtectionBody { protection_method: protection.as_str() };
             Ok(envelope::links(StatusCode::OK, "Protected URL", body))
         }
+        Visited::Notice => unreachable!("a program is shown no notice"),
     }
 }
 
@@ -181,6 +184,7 @@ pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) ->
         (status = 400, body = LinksFailure),
         (status = 401, description = "Wrong password, code or grant", body = LinksFailure),
         (status = 404, body = LinksFailure),
+        (status = 410, description = "It leads to a blocked host", body = LinksFailure),
     ))]
 pub async fn unlock(
     _: Charged<{ LimitedAction::Unlock as usize }>,

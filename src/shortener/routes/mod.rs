@@ -5,6 +5,7 @@ pub mod links;
 mod locks;
 pub mod redirect;
 pub mod shapes;
+mod warning;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
@@ -28,6 +29,7 @@ fn api_error(path: &str, error: ShortenerError) -> ApiError {
         ShortenerError::Invalid { field, problem } => {
             ApiError::invalid(invalid_message(path), vec![FieldError::new(field, problem)])
         }
+        ShortenerError::Blocked => ApiError::new(StatusCode::GONE, "This URL is blocked"),
         ShortenerError::AliasTaken => ApiError::new(StatusCode::CONFLICT, "Custom alias is already taken"),
         ShortenerError::TooManyLinks => ApiError::new(
             StatusCode::FORBIDDEN,

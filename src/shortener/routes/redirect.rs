@@ -15,7 +15,7 @@ use serde_json::json;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::{api_error, location, parse_code, visitor};
+use super::{location, parse_code, visitor, warning};
 use crate::actor::Mailbox;
 use crate::auth::model::Password;
 use crate::http::body::FormBody;
@@ -36,8 +36,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static OPEN: LazyLock<metrics::Counter> =
     LazyLock::new(|| metrics::counter!("ayrene_visits_total", "outcome" => "open"));
 
-type Links = web::Data<Mailbox<Shortener>>;
-type Answer = Result<HttpResponse, ApiError>;
+pub(super) type Links = web::Data<Mailbox<Shortener>>;
+pub(super) type Answer = Result<HttpResponse, ApiError>;
 
 #[derive(Template)]
 #[template(path = "unlock.html")]
@@ -51,32 +51,39 @@ pub fn routes() -> Vec<Endpoint> {
     vec![at(SHORT_LINK).get(follow).post(unlock)]
 }
 
-/// The unlock page's form.
+/// The form of the unlock page, or that of the notice.
 #[derive(Deserialize, ToSchema)]
 pub struct UnlockForm {
     /// The link's password.
-    #[schema(value_type = String)]
-    password: SecretString,
+    #[schema(value_type = Option<String>)]
+    password: Option<SecretString>,
+    /// Anything: go on past the notice that the target is not safe for work.
+    #[serde(rename = "continue")]
+    go_on: Option<String>,
 }
 
-/// Follow a short link.
+/// Follow a short link. A browser is told first when the target is not safe for work.
 #[utoipa::path(method(get, head), path = "/{code}", tag = "short links",
     params(
         ("code" = String, Path, description = "Generated code or alias"),
         ("grant" = Option<String>, Query, description = "From an approval's mail; opens a link protected by APPROVE"),
     ),
     responses(
+        (status = 200, description = "A page for a browser: the target is not safe for work", body = String,
+            content_type = "text/html"),
         (status = 302, description = "On to the long URL", headers(("Location" = String))),
         (status = 401, description = "Protected: a page with a form for a browser, else this", body = LinksFailure),
         (status = 404, description = "Unknown or deleted", body = LinksFailure),
+        (status = 410, description = "It leads to a blocked host: a page for a browser, else this", body = LinksFailure),
     ))]
 pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>) -> Answer {
     request.extensions_mut().insert(ShortLink);
     rate_limit::by_address(&request, LimitedAction::Redirect)?;
     let code = parse_code(&code)?;
+    let takes_page = client::wants_page(request.headers());
     let visitor = visitor(&request);
     let visited = match grant(&request) {
-        None => links.ask(Visit { code: code.clone(), visitor }).await,
+        None => links.ask(Visit { code: code.clone(), visitor, takes_notice: takes_page }).await,
         Some(key) => links.ask(Unlock { code: code.clone(), key, visitor }).await.map(Visited::Open),
     };
     match visited {
@@ -84,28 +91,27 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
             OPEN.increment(1);
             redirect(StatusCode::FOUND, &url)
         }
+        Ok(Visited::Notice) => Ok(warning::notice(&code)),
         Ok(Visited::Protected(protection)) => {
             count("protected");
-            if client::wants_page(request.headers()) {
-                return Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, None));
-            }
-            Err(protected(protection))
+            locked(&request, &code, protection, None)
         }
         Err(ShortenerError::Refused { protection, .. }) => {
             count("refused");
-            if client::wants_page(request.headers()) {
-                return Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, Some(DEAD_GRANT)));
-            }
-            Err(protected(protection))
+            locked(&request, &code, protection, Some(DEAD_GRANT))
         }
         Err(error) => {
-            count(if matches!(error, ShortenerError::NotFound) { "missing" } else { "failed" });
-            Err(api_error(request.path(), error))
+            count(match error {
+                ShortenerError::NotFound => "missing",
+                ShortenerError::Blocked => "blocked",
+                _ => "failed",
+            });
+            warning::fail(&request, error)
         }
     }
 }
 
-/// Open a protected link from its page.
+/// Open a protected link from its page, or go on past the notice.
 #[utoipa::path(post, path = "/{code}", tag = "short links",
     params(("code" = String, Path, description = "Generated code or alias")),
     request_body(content = UnlockForm, content_type = "application/x-www-form-urlencoded"),
@@ -114,6 +120,7 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
         (status = 400, body = LinksFailure),
         (status = 401, description = "Wrong password: the page again for a browser, else this", body = LinksFailure),
         (status = 404, description = "Unknown or deleted", body = LinksFailure),
+        (status = 410, description = "It leads to a blocked host: a page for a browser, else this", body = LinksFailure),
     ))]
 pub async fn unlock(
     _: Charged<{ LimitedAction::Unlock as usize }>,
@@ -123,7 +130,15 @@ pub async fn unlock(
     FormBody(form): FormBody<UnlockForm>,
 ) -> Answer {
     let code = parse_code(&code)?;
-    let key = Key::Password(Password::claimed(form.password.expose_secret()));
+    let Some(password) = form.password else {
+        return match form.go_on {
+            Some(_) => warning::go_on(&request, &links, code).await,
+            None => {
+                warning::fail(&request, ShortenerError::Invalid { field: "password", problem: "is missing" })
+            }
+        };
+    };
+    let key = Key::Password(Password::claimed(password.expose_secret()));
     match links.ask(Unlock { code: code.clone(), key, visitor: visitor(&request) }).await {
         Ok(url) => {
             count("unlocked");
@@ -135,7 +150,7 @@ pub async fn unlock(
         }
         Err(error) => {
             count("refused");
-            Err(api_error(request.path(), error))
+            warning::fail(&request, error)
         }
     }
 }
@@ -150,7 +165,8 @@ fn grant(request: &HttpRequest) -> Option<Key> {
     Some(Key::Grant(grant.into_owned().into()))
 }
 
-fn redirect(status: StatusCode, url: &str) -> Answer {
+/// The answer that leads on to a long URL.
+pub(super) fn redirect(status: StatusCode, url: &str) -> Answer {
     let location = location(url)?;
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();
@@ -159,15 +175,25 @@ fn redirect(status: StatusCode, url: &str) -> Answer {
     Ok(response)
 }
 
-fn protected(protection: Protection) -> ApiError {
-    ApiError::new(StatusCode::UNAUTHORIZED, "This URL is protected")
-        .with_details(json!({ "protectionMethod": protection.as_str() }))
+/// What stands in front of a protected link: a page for who wants one.
+pub(super) fn locked(
+    request: &HttpRequest,
+    code: &ShortCode,
+    protection: Protection,
+    problem: Option<&str>,
+) -> Answer {
+    if client::wants_page(request.headers()) {
+        return Ok(unlock_page(StatusCode::UNAUTHORIZED, code, problem));
+    }
+    Err(ApiError::new(StatusCode::UNAUTHORIZED, "This URL is protected")
+        .with_details(json!({ "protectionMethod": protection.as_str() })))
 }
 
 fn unlock_page(status: StatusCode, code: &ShortCode, problem: Option<&str>) -> HttpResponse {
     pages::page(HttpResponse::build(status), &UnlockPage { code: code.as_str(), problem })
 }
 
-fn count(outcome: &'static str) {
+/// Counts how a visit ended.
+pub(super) fn count(outcome: &'static str) {
     metrics::counter!("ayrene_visits_total", "outcome" => outcome).increment(1);
 }

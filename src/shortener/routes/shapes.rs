@@ -26,7 +26,7 @@ pub struct NewLink {
     /// E-mail addresses that alone get a code; with `OTP`. None: any does.
     #[schema(max_items = 100)]
     pub(super) otp_allowed_emails: Option<Vec<String>>,
-    /// Safe for work.
+    /// Safe for work; the server finds out when this is absent.
     #[serde(rename = "isUrlSFW")]
     pub(super) is_url_sfw: Option<bool>,
     /// Record attempts one by one; needs an account.
@@ -154,8 +154,11 @@ pub struct LinkDetails {
     pub(super) protected_password: Option<&'static str>,
     /// Addresses that alone get a code, as they are compared; empty when any does.
     pub(super) otp_allowed_emails: Vec<String>,
+    /// As its maker said, else as found out; true until then.
     #[serde(rename = "isUrlSFW")]
     pub(super) is_url_sfw: bool,
+    /// Whether it leads to a host that is blocked here, and so to nowhere.
+    pub(super) is_blocked: bool,
     pub(super) is_analytics_enabled: bool,
     pub(super) email_notification_enable: bool,
     /// Every attempt.
@@ -281,6 +284,7 @@ impl LinkDetails {
             protected_password: (link.protection == Protection::Password).then_some("********"),
             otp_allowed_emails: link.otp_allowed.into_vec(),
             is_url_sfw: link.sfw.unwrap_or(true),
+            is_blocked: link.blocked,
             is_analytics_enabled: link.analytics,
             email_notification_enable: link.email_notifications,
             total_clicks: link.reached + link.refused,

@@ -45,6 +45,12 @@ impl HostLists {
         self.edition.as_deref()
     }
 
+    /// The edition, marked if it blocks `url`; nothing when no host is blocked.
+    pub fn stamp(&self, url: &str) -> Option<String> {
+        let mark = if self.block(url) { "!" } else { "" };
+        self.edition.as_ref().map(|edition| format!("{edition}{mark}"))
+    }
+
     /// Whether `url` leads to a blocked host.
     pub fn block(&self, url: &str) -> bool {
         self.edition.is_some() && on_one_of(&self.blocked, url)
@@ -87,6 +93,7 @@ pub struct Lists {
     current: RwLock<Arc<HostLists>>,
     files: Mutex<Vec<ListFile>>,
     starter: Arc<HostSet>,
+    may_block: bool,
     every: Duration,
     max_bytes: u64,
 }
@@ -112,6 +119,7 @@ impl Lists {
             current: RwLock::new(Arc::new(in_force(&starter, &files))),
             files: Mutex::new(files),
             starter,
+            may_block: !config.blocked_lists.is_empty(),
             every: Duration::from_secs(config.reload_secs),
             max_bytes: config.max_list_bytes,
         })
@@ -122,13 +130,18 @@ impl Lists {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The same for who wants to know what is blocked; nothing, at no cost, where no file says it.
+    pub fn blocking(&self) -> Option<Arc<HostLists>> {
+        self.may_block.then(|| self.current())
+    }
+
     /// Follows the files, on the current thread, until the task is aborted. SIGHUP reads all of them again.
     pub fn follow(self: &Arc<Self>) -> JoinHandle<()> {
         let lists = self.clone();
+        let mut hangups = signal(SignalKind::hangup())
+            .inspect_err(|error| tracing::warn!(%error, "SIGHUP does not reload the lists of hosts"))
+            .ok();
         actix::spawn(async move {
-            let mut hangups = signal(SignalKind::hangup())
-                .inspect_err(|error| tracing::warn!(%error, "SIGHUP does not reload the lists of hosts"))
-                .ok();
             loop {
                 let all = tokio::select! {
                     () = actix::clock::sleep(lists.every) => false,
