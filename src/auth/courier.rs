@@ -10,6 +10,7 @@ use super::keys;
 use crate::actor::{Ask, AskError};
 use crate::notifier::messages::Notify;
 use crate::notifier::model::{Notice, SEAL};
+pub(super) use crate::outbox::Left;
 use crate::outbox::{BATCH, Carrier, Intent, LEASE_LIMIT_MS, MAX_WAITING, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
 use crate::secrets::Seal;
@@ -34,20 +35,6 @@ pub(super) struct Courier {
 pub(super) struct Post {
     outbox: Rc<Outbox>,
     courier: Rc<Courier>,
-}
-
-/// A notice that was left, and the oldest ones that wait.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) last: u64,
-    pub(super) pending: Vec<Intent>,
-}
-
-impl Left {
-    /// From `last` and the members of the notices, as scripts return them.
-    pub(super) fn new(last: u64, pending: &[String]) -> Self {
-        Self { last, pending: pending.iter().filter_map(|member| Intent::parse(member)).collect() }
-    }
 }
 
 /// What a script leaves a notice with.

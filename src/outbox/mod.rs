@@ -67,6 +67,22 @@ impl Intent {
     }
 }
 
+/// An intent that a script left.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Its id.
+    pub last: u64,
+    /// The oldest ones that wait beside it.
+    pub pending: Vec<Intent>,
+}
+
+impl Left {
+    /// From the intent's id and the oldest members, as scripts return them.
+    pub fn new(last: u64, pending: &[String]) -> Self {
+        Self { last, pending: pending.iter().filter_map(|member| Intent::parse(member)).collect() }
+    }
+}
+
 /// A source that was registered a while ago.
 #[derive(Debug)]
 pub struct Due {

@@ -17,11 +17,11 @@ use super::messages::{
     ListLikes, ListPosts, PostPage, Posts, Shown, Slice, Sweep, UpdatePost,
 };
 use super::model::{Comment, Like, LikeChange, Post, PostId, Rules, SMALL_PAGE, Stamp};
-use super::store::{self, Left, Liked, PostStore, Settled, Uncommented};
+use super::store::{self, Liked, PostStore, Settled, Uncommented};
 use crate::actor::{Ask, AskError};
 use crate::config::PostsConfig;
 use crate::notifier::messages::Notify;
-use crate::outbox::Outbox;
+use crate::outbox::{Left, Outbox};
 use crate::realtime::messages::Deliver;
 use crate::redis::Redis;
 use crate::users::messages::{FetchPeople, People};

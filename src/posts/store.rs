@@ -6,7 +6,7 @@ use super::keys;
 use super::messages::Start;
 use super::model::{Changes, Comment, Draft, Like, LikeChange, Post, PostId, Stamp};
 use crate::config::PostsConfig;
-use crate::outbox::{Intent, LEASE_LIMIT_MS};
+use crate::outbox::{LEASE_LIMIT_MS, Left};
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::UserId;
@@ -48,13 +48,6 @@ pub(super) enum Settled {
     Missing,
     NotAuthor,
     Done,
-}
-
-/// An intent that was left, and the oldest ones that wait.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) last: u64,
-    pub(super) pending: Vec<Intent>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -425,6 +418,5 @@ fn settled(code: u8) -> Settled {
 
 fn left(script: &Script, reply: Vec<Value>) -> Result<Left, RedisFailure> {
     let (_changed, last, pending): (u8, u64, Vec<String>) = script.read(Value::Array(reply))?;
-    let pending = pending.iter().filter_map(|member| Intent::parse(member)).collect();
-    Ok(Left { last, pending })
+    Ok(Left::new(last, &pending))
 }

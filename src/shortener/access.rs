@@ -8,7 +8,6 @@ use chrono::Utc;
 use secrecy::SecretString;
 
 use super::actor::Links;
-use super::clicks::LEASE_TRIES;
 use super::error::ShortenerError;
 use super::messages::{DecideRequest, ListRequests, RequestAccess, RequestPage};
 use super::model::{Decision, Grant, Protection, RequestId, ShortCode};
@@ -40,7 +39,8 @@ impl Links {
             reason: reason.as_deref().unwrap_or_default(),
             sealed: &sealed,
         };
-        match self.ask_owner(&code, &asking).await? {
+        let ask = async |lease_ms| self.store.ask(&code, &asking, lease_ms).await;
+        match self.post.leave(&code, ask).await? {
             Outcome::Left(left) => self.post.relay_soon(&code, left),
             outcome => {
                 self.store.forgive_mail(MailLimit::Link(&code)).await?;
@@ -54,16 +54,6 @@ impl Links {
             }
         }
         Ok(request)
-    }
-
-    async fn ask_owner(&self, code: &ShortCode, asking: &Asking<'_>) -> Result<Outcome, ShortenerError> {
-        for _ in 0..LEASE_TRIES {
-            match self.store.ask(code, asking, self.post.lease(code).await?).await? {
-                Outcome::Lapsed => self.post.drop_lease(code),
-                outcome => return Ok(outcome),
-            }
-        }
-        Ok(Outcome::Lapsed)
     }
 
     pub(super) async fn requests(&self, message: ListRequests) -> Result<RequestPage, ShortenerError> {
@@ -131,17 +121,14 @@ impl Links {
         }
     }
 
+    /// A denial that cannot be told is one all the same.
     async fn settle(&self, code: &ShortCode, deciding: Deciding<'_>) -> Result<Outcome, ShortenerError> {
-        for _ in 0..LEASE_TRIES {
-            match self.store.decide(code, &deciding, self.post.lease(code).await?).await? {
-                Outcome::Lapsed => self.post.drop_lease(code),
-                Outcome::Backlog if deciding.decision == Decision::Deny => {
-                    let silent = Deciding { sealed: "", ..deciding };
-                    return Ok(self.store.decide(code, &silent, 0).await?);
-                }
-                outcome => return Ok(outcome),
-            }
+        let decide = async |lease_ms| self.store.decide(code, &deciding, lease_ms).await;
+        let outcome = self.post.leave(code, decide).await?;
+        if matches!(outcome, Outcome::Lapsed | Outcome::Backlog) && deciding.decision == Decision::Deny {
+            let silent = Deciding { sealed: "", ..deciding };
+            return Ok(self.store.decide(code, &silent, 0).await?);
         }
-        Ok(Outcome::Lapsed)
+        Ok(outcome)
     }
 }

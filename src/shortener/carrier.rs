@@ -10,17 +10,19 @@ use secrecy::SecretString;
 use super::error::ShortenerError;
 use super::keys;
 use super::model::ShortCode;
-use super::store::Left;
+use super::store::Outcome;
 use crate::actor::Ask;
 use crate::notifier::messages::Notify;
 use crate::notifier::model::{Notice, SEAL, What};
-use crate::outbox::{Carrier, Intent, Outbox};
+use crate::outbox::{Carrier, Intent, Left, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
 use crate::secrets::Seal;
 use crate::users::model::UserId;
 
 /// The kind of source that links are.
 const KIND: &str = "link";
+/// How often a script starts over because its lease lapsed under it.
+const LEASE_TRIES: usize = 3;
 
 /// Whom a link's notices are left with.
 #[derive(Debug, Clone)]
@@ -40,14 +42,19 @@ impl Post {
         self.courier.seal.close(notice)
     }
 
-    /// Registers the link before a script leaves something there; returns since when.
-    pub(super) async fn lease(&self, code: &ShortCode) -> Result<u64, RedisFailure> {
-        self.outbox.lease(code.as_str()).await
-    }
-
-    /// Forgets a lease that a script found too old.
-    pub(super) fn drop_lease(&self, code: &ShortCode) {
-        self.outbox.drop_lease(code.as_str());
+    /// Runs a script that may leave something with the link, under a lease.
+    pub(super) async fn leave(
+        &self,
+        code: &ShortCode,
+        script: impl AsyncFn(u64) -> Result<Outcome, RedisFailure>,
+    ) -> Result<Outcome, RedisFailure> {
+        for _ in 0..LEASE_TRIES {
+            match script(self.outbox.lease(code.as_str()).await?).await? {
+                Outcome::Lapsed => self.outbox.drop_lease(code.as_str()),
+                outcome => return Ok(outcome),
+            }
+        }
+        Ok(Outcome::Lapsed)
     }
 
     /// Carries what was left. A failure is not the caller's: a sweep repeats it.

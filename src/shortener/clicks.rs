@@ -18,14 +18,14 @@ use super::carrier::Post;
 use super::error::ShortenerError;
 use super::messages::Sweep;
 use super::model::ShortCode;
-use super::store::{Digested, Followed, LinkStore};
+use super::store::{Followed, LinkStore, Outcome};
 use crate::outbox::{Due, LEASE_LIMIT_MS, Register};
 use crate::redis::{Redis, RedisFailure};
 
 /// The kind of the register of links with untold clicks.
 const UNTOLD: &str = "digest";
-/// How often something starts over because a lease lapsed under it.
-pub(super) const LEASE_TRIES: usize = 3;
+/// How often a click starts over because its link's entry lapsed under it.
+const ENTRY_TRIES: usize = 3;
 /// An entry is good for clicks until [`LEASE_LIMIT_MS`], so it stays for longer.
 const LEAVE_AGE_MS: u64 = LEASE_LIMIT_MS + 3_000;
 /// Links that a sweep tells of, how many at a time, and how long it begins with others.
@@ -48,19 +48,13 @@ impl Teller {
 
     /// Tells the link's owner of what is untold, unless he was told too recently. False if it must be looked at again.
     async fn tell(&self, code: &ShortCode) -> Result<bool, ShortenerError> {
-        for _ in 0..LEASE_TRIES {
-            match self.store.digest(code, self.post.lease(code).await?).await? {
-                Digested::Nothing => return Ok(true),
-                Digested::TooSoon => return Ok(false),
-                Digested::Lapsed => self.post.drop_lease(code),
-                Digested::Backlog => return Err(ShortenerError::Backlog),
-                Digested::Left(left) => {
-                    self.post.relay(code, left).await;
-                    return Ok(true);
-                }
-            }
+        match self.post.leave(code, async |lease_ms| self.store.digest(code, lease_ms).await).await? {
+            Outcome::Left(left) => self.post.relay(code, left).await,
+            Outcome::Unfit => return Ok(false),
+            Outcome::Lapsed | Outcome::Backlog | Outcome::Full => return Err(ShortenerError::Backlog),
+            Outcome::Missing | Outcome::Nothing | Outcome::Silent => {}
         }
-        Err(ShortenerError::Backlog)
+        Ok(true)
     }
 
     /// Tells of links whose time has come, the oldest first.
@@ -106,7 +100,7 @@ impl Links {
         follow: impl AsyncFn(Option<u64>) -> Result<Followed, RedisFailure>,
     ) -> Result<Followed, ShortenerError> {
         let (mut entered_ms, mut first) = (None, false);
-        for _ in 0..LEASE_TRIES {
+        for _ in 0..ENTRY_TRIES {
             match follow(entered_ms).await? {
                 Followed::Unentered { never_told } => {
                     first = never_told;

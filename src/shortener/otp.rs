@@ -5,7 +5,6 @@
 //! `mailbox_mails` allow.
 
 use super::actor::Links;
-use super::clicks::LEASE_TRIES;
 use super::error::ShortenerError;
 use super::messages::SendLinkCode;
 use super::model::{Protection, ShortCode};
@@ -31,21 +30,17 @@ impl Links {
             what: What::LinkCode { short_code: code.to_string(), code: otp },
         };
         let sealed = self.post.seal(&notice);
-        for _ in 0..LEASE_TRIES {
-            let lease_ms = self.post.lease(&code).await?;
-            match self.store.send_code(&code, &address, email.key(), &digest, &sealed, lease_ms).await? {
-                Outcome::Lapsed => self.post.drop_lease(&code),
-                Outcome::Missing => return Err(ShortenerError::NotFound),
-                Outcome::Unfit => return Err(other_protection(Protection::Otp)),
-                Outcome::Backlog | Outcome::Full => return Err(ShortenerError::Backlog),
-                Outcome::Nothing | Outcome::Silent => return Ok(()),
-                Outcome::Left(left) => {
-                    self.post.relay_soon(&code, left);
-                    return Ok(());
-                }
-            }
+        let send = async |lease_ms| {
+            self.store.send_code(&code, &address, email.key(), &digest, &sealed, lease_ms).await
+        };
+        match self.post.leave(&code, send).await? {
+            Outcome::Left(left) => self.post.relay_soon(&code, left),
+            Outcome::Nothing | Outcome::Silent => {}
+            Outcome::Missing => return Err(ShortenerError::NotFound),
+            Outcome::Unfit => return Err(other_protection(Protection::Otp)),
+            Outcome::Lapsed | Outcome::Backlog | Outcome::Full => return Err(ShortenerError::Backlog),
         }
-        Err(ShortenerError::Backlog)
+        Ok(())
     }
 
     /// Takes a mail back from the limits while the visitor goes on: its code was used, so it was wanted.

@@ -16,7 +16,7 @@ use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::UserId;
-pub(super) use access::{Asking, Deciding, Digested, Left, MailLimit, Outcome};
+pub(super) use access::{Asking, Deciding, MailLimit, Outcome};
 
 static CLAIM: Script = script!("shortener/claim", 1);
 /// Wrong tries that a code dies of.

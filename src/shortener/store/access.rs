@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{DAY_SECS, LinkStore};
 use crate::config::GuessConfig;
-use crate::outbox::{Intent, LEASE_LIMIT_MS, MAX_WAITING};
+use crate::outbox::{LEASE_LIMIT_MS, Left, MAX_WAITING};
 use crate::redis::script::Call;
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, RedisFailure, Script};
@@ -42,19 +42,12 @@ pub(in crate::shortener) enum MailLimit<'a> {
     Mailbox(&'a str),
 }
 
-/// An intent that was left, and the oldest ones that wait.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::shortener) struct Left {
-    pub(in crate::shortener) last: u64,
-    pub(in crate::shortener) pending: Vec<Intent>,
-}
-
 /// What became of something that is to be told.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::shortener) enum Outcome {
     /// No such link, or not the owner's.
     Missing,
-    /// The link has another protection, or there is no such request.
+    /// The link has another protection, there is no such request, or its owner was told of clicks too recently.
     Unfit,
     /// The lease is too old.
     Lapsed,
@@ -67,16 +60,6 @@ pub(in crate::shortener) enum Outcome {
     /// Done, and nobody is to be told.
     Silent,
     /// Done.
-    Left(Left),
-}
-
-/// Outcome of telling an owner of clicks.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::shortener) enum Digested {
-    Nothing,
-    TooSoon,
-    Lapsed,
-    Backlog,
     Left(Left),
 }
 
@@ -266,15 +249,15 @@ impl LinkStore {
         &self,
         code: &ShortCode,
         lease_ms: u64,
-    ) -> Result<Digested, RedisFailure> {
+    ) -> Result<Outcome, RedisFailure> {
         let call = DIGEST.keys([&self.link(code), &self.notices(code)]).arg(self.digest_ms);
         let reply = self.leave(call, lease_ms).await?;
         Ok(match number(&DIGEST, &reply)? {
-            0 => Digested::Nothing,
-            1 => Digested::TooSoon,
-            2 => Digested::Lapsed,
-            3 => Digested::Backlog,
-            _ => Digested::Left(left(&DIGEST, reply)?),
+            0 => Outcome::Nothing,
+            1 => Outcome::Unfit,
+            2 => Outcome::Lapsed,
+            3 => Outcome::Backlog,
+            _ => Outcome::Left(left(&DIGEST, reply)?),
         })
     }
 
@@ -313,5 +296,5 @@ fn number(script: &Script, reply: &[Value]) -> Result<i64, RedisFailure> {
 
 fn left(script: &Script, reply: Vec<Value>) -> Result<Left, RedisFailure> {
     let (_code, last, pending): (u8, u64, Vec<String>) = script.read(Value::Array(reply))?;
-    Ok(Left { last, pending: pending.iter().filter_map(|member| Intent::parse(member)).collect() })
+    Ok(Left::new(last, &pending))
 }
