@@ -125,6 +125,7 @@ impl Base {
             hash: hasher.narrow(),
             verify: hasher.narrow(),
             welcome: self.people.narrow(),
+            note_verified: self.people.narrow(),
             names: self.people.narrow(),
             begin_rename: self.people.narrow(),
             finish_rename: self.people.narrow(),

@@ -28,7 +28,7 @@ use crate::config::{AuthConfig, GoogleConfig, GuessConfig};
 use crate::notifier::messages::Notify;
 use crate::presence::messages::{SignedIn as LoggedIn, SignedOut, Touch};
 use crate::redis::{Key, Redis};
-use crate::users::messages::{BeginRename, FetchNames, FinishRename, Welcome};
+use crate::users::messages::{BeginRename, FetchNames, FinishRename, NoteVerified, Welcome};
 use crate::users::model::{UserId, Username};
 
 /// Owns accounts, sessions and tokens.
@@ -46,6 +46,8 @@ pub struct Asks {
     pub verify: Ask<VerifyPassword>,
     /// To the people's actor.
     pub welcome: Ask<Welcome>,
+    /// To the same.
+    pub note_verified: Ask<NoteVerified>,
     /// To the same.
     pub names: Ask<FetchNames>,
     /// To the same.

@@ -15,7 +15,7 @@
 //! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
 //! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |
 //! | `{guess-ip:<ip>}` | HASH | wrong passwords from an address | `auth.ip_guesses.forget_secs` |
-//!//! | `{mail:<who>}:requests` | HASH | mails with a link that were asked for, to an address or account | `auth.mail_requests.forget_secs` |
+//! | `{mail:<who>}:requests` | HASH | mails with a link that were asked for, to an address or account | `auth.mail_requests.forget_secs` |
 //! | `{mailbox:<digest>}` | HASH | mails with a link to a mailbox | `auth.mailbox_mails.forget_secs` |
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when

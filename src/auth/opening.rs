@@ -21,7 +21,6 @@ use crate::users::model::UserId;
 use crate::values::network;
 
 /// How somebody comes to a session.
-#[derive(Debug)]
 pub(super) enum Arrival {
     /// With an account just made: an address that is not proven yet gets the mail to prove it.
     Registered,

@@ -7,18 +7,18 @@
 
 use secrecy::SecretString;
 
-use super::actor::{Manager, welcome};
+use super::actor::Manager;
 use super::courier::source_of;
 use super::error::AuthError;
 use super::keys::{self, ProofKind};
 use super::messages::{
     HashPassword, Identity, RequestReset, RequestVerification, ResetPassword, VerifyEmail,
 };
-use super::store::Credentials;
 use crate::config::{AuthConfig, GuessConfig};
 use crate::notifier::model::{Notice, What};
 use crate::redis::throttle::Verdict;
 use crate::secrets::{self, Digester};
+use crate::users::messages::NoteVerified;
 use crate::users::model::{Email, UserId};
 
 /// How tokens are made, and what is said about accounts.
@@ -34,12 +34,10 @@ pub(super) struct Proofs {
     mailbox: GuessConfig,
 }
 
-/// A token as it is mailed.
+/// What is kept of a token.
 #[derive(Debug)]
 pub(super) struct Proof {
-    /// Mailed, and kept nowhere.
-    token: String,
-    /// Kept.
+    /// Of account, address and token.
     pub(super) digest: String,
     /// How long it lives.
     pub(super) ttl_ms: u64,
@@ -48,7 +46,6 @@ pub(super) struct Proof {
 /// An account for which a good token was presented.
 struct Proven {
     id: UserId,
-    credentials: Credentials,
     digest: String,
 }
 
@@ -66,13 +63,14 @@ impl Proofs {
         }
     }
 
-    fn issue(&self, kind: ProofKind, id: &UserId, email: &str) -> Proof {
+    /// A new token, which is mailed, and what is kept of it.
+    fn issue(&self, kind: ProofKind, id: &UserId, email: &str) -> (Proof, String) {
         let token = secrets::token();
         let ttl_ms = match kind {
             ProofKind::ResetPassword => self.reset_ttl_ms,
             ProofKind::VerifyEmail => self.verify_ttl_ms,
         };
-        Proof { digest: self.digest(kind, id, email, &token), token, ttl_ms }
+        (Proof { digest: self.digest(kind, id, email, &token), ttl_ms }, token)
     }
 
     fn digest(&self, kind: ProofKind, id: &UserId, email: &str, token: &str) -> String {
@@ -80,14 +78,14 @@ impl Proofs {
     }
 
     fn verification(&self, id: &UserId, email: &str) -> (Proof, Notice) {
-        let proof = self.issue(ProofKind::VerifyEmail, id, email);
-        let (email, token_id, token) = (email.to_owned(), id.to_string(), proof.token.clone());
+        let (proof, token) = self.issue(ProofKind::VerifyEmail, id, email);
+        let (email, token_id) = (email.to_owned(), id.to_string());
         (proof, Notice::to_user(id, What::VerifyEmail { email, token_id, token }))
     }
 
     fn reset(&self, id: &UserId, email: &str, prefix: Option<String>) -> (Proof, Notice) {
-        let proof = self.issue(ProofKind::ResetPassword, id, email);
-        let (email, token_id, token) = (email.to_owned(), id.to_string(), proof.token.clone());
+        let (proof, token) = self.issue(ProofKind::ResetPassword, id, email);
+        let (email, token_id) = (email.to_owned(), id.to_string());
         let prefix = prefix.filter(|prefix| self.prefixes.contains(prefix));
         (proof, Notice::to_user(id, What::ResetPassword { email, token_id, token, prefix }))
     }
@@ -168,8 +166,8 @@ impl Manager {
         let proven = self.check_proof(ProofKind::ResetPassword, &token_id, &token).await?;
         let hash = HashPassword { password: new_password, refuse_common: true };
         let password_hash = self.asks.hash.ask(hash).await?;
-        self.note_proven(&proven).await?;
-        let Proven { id, digest, .. } = proven;
+        let Proven { id, digest } = proven;
+        self.note_proven(&id).await?;
         let (source, notice) = (source_of(&id), Notice::to_user(&id, What::PasswordChanged));
         let reset = async |slip| self.store.reset_password(&id, &digest, &password_hash, slip).await;
         let done = self.post.leave(&source, &notice, reset).await?;
@@ -185,7 +183,7 @@ impl Manager {
     pub(super) async fn verify_email(&self, message: VerifyEmail) -> Result<(), AuthError> {
         let VerifyEmail { token_id, token } = message;
         let proven = self.check_proof(ProofKind::VerifyEmail, &token_id, &token).await?;
-        self.note_proven(&proven).await?;
+        self.note_proven(&proven.id).await?;
         let taken = self.store.verify_email(&proven.id, &proven.digest).await?;
         if taken { Ok(()) } else { Err(AuthError::InvalidProof) }
     }
@@ -197,14 +195,11 @@ impl Manager {
         if !self.store.check_proof(&id, kind, &digest).await? {
             return Err(AuthError::InvalidProof);
         }
-        Ok(Proven { id, credentials, digest })
+        Ok(Proven { id, digest })
     }
 
     /// The profile hears of it before the token is taken: a crash in between leaves a token that can be presented again.
-    async fn note_proven(&self, proven: &Proven) -> Result<(), AuthError> {
-        let Credentials { account, first_username, .. } = &proven.credentials;
-        let mut welcome = welcome(&proven.id, account, first_username);
-        welcome.email_verified = true;
-        Ok(self.asks.welcome.ask(welcome).await?)
+    async fn note_proven(&self, id: &UserId) -> Result<(), AuthError> {
+        Ok(self.asks.note_verified.ask(NoteVerified { user_id: id.clone() }).await?)
     }
 }

@@ -9,7 +9,8 @@ use futures_util::future::try_join;
 use super::error::UsersError;
 use super::messages::{
     BeginRename, Contact, DirectoryPage, FetchContact, FetchNames, FetchParticipants, FetchPeople, FetchUser,
-    FinishRename, ListDirectory, Names, People, ReplacedAvatar, SetAvatar, UpdateProfile, Welcome,
+    FinishRename, ListDirectory, Names, NoteVerified, People, ReplacedAvatar, SetAvatar, UpdateProfile,
+    Welcome,
 };
 use super::model::{DateOfBirth, Gender, Participant, User, UserId};
 use super::profile::Profile;
@@ -48,6 +49,7 @@ impl Actor for PeopleKeeper {
 
 crate::delegate!(PeopleKeeper, keeper {
     Welcome => welcome,
+    NoteVerified => note_verified,
     FetchPeople => fetch_people,
     FetchParticipants => fetch_participants,
     FetchUser => fetch_user,
@@ -68,6 +70,11 @@ impl Keeper {
     async fn welcome(&self, message: Welcome) -> Result<(), UsersError> {
         let username = self.store.welcome(&message).await?;
         Ok(self.store.list(&Entry::new(&username, &message.user_id)).await?)
+    }
+
+    async fn note_verified(&self, message: NoteVerified) -> Result<(), UsersError> {
+        self.store.note_verified(&message.user_id).await?;
+        Ok(())
     }
 
     async fn fetch_people(&self, message: FetchPeople) -> Result<People, UsersError> {

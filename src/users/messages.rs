@@ -23,6 +23,15 @@ pub struct Welcome {
     pub email_verified: bool,
 }
 
+/// Note that a user's address has been proven to be his. Without a profile there is nothing to note: the next sign-in
+/// brings it along.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), UsersError>")]
+pub struct NoteVerified {
+    /// Whose.
+    pub user_id: UserId,
+}
+
 /// Look up where a user can be written to. Nothing when there is no profile.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Option<Contact>, UsersError>")]

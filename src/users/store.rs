@@ -13,6 +13,7 @@ use crate::script;
 use crate::values::text::folded;
 
 static WELCOME: Script = script!("users/welcome", 1);
+static NOTE_VERIFIED: Script = script!("users/note_verified", 1);
 static UPDATE: Script = script!("users/update", 1);
 static SET_AVATAR: Script = script!("users/set_avatar", 1);
 static BEGIN_RENAME: Script = script!("users/begin_rename", 1);
@@ -78,6 +79,11 @@ impl PeopleStore {
             .run(&self.redis)
             .await?;
         Ok(username)
+    }
+
+    /// False when there is no such user.
+    pub(super) async fn note_verified(&self, id: &UserId) -> Result<bool, RedisFailure> {
+        NOTE_VERIFIED.keys([&self.profile_key(id)]).run(&self.redis).await
     }
 
     pub(super) async fn people(&self, ids: &[UserId]) -> Result<People, RedisFailure> {

@@ -46,6 +46,19 @@ fn welcome_notes_that_an_address_is_proven_and_never_that_it_is_not() {
 }
 
 #[test]
+fn note_verified_makes_no_profile() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.run::<i64>("users/note_verified", &["profile"], &[]), 0);
+    assert_eq!(bench.command::<i64>("EXISTS", "profile", &[]), 0);
+    let mut bench = with_profile();
+    for _ in 0..2 {
+        assert_eq!(bench.run::<i64>("users/note_verified", &["profile"], &[]), 1);
+        assert_eq!(field(&mut bench, "verified").as_deref(), Some("1"));
+    }
+    assert!(!updated(&mut bench));
+}
+
+#[test]
 fn update_sets_and_removes_fields() {
     let mut bench = Bench::new();
     let update =

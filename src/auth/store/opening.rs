@@ -14,7 +14,6 @@ use crate::users::model::UserId;
 static OPEN_SESSION: Script = script!("auth/open_session", 5);
 
 /// What is said of a session to be opened, besides its own.
-#[derive(Debug)]
 pub(in crate::auth) struct News {
     /// Digest of the device.
     pub(in crate::auth) device: String,
