@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::auth_verify::refused;
 use crate::support::redis_server;
 use crate::support::server::PASSWORD;
 use crate::support::{Answer, Client, TestServer};
@@ -35,14 +36,6 @@ async fn choose(client: &Client, path: &str, password: &str) -> Answer {
 async fn log_in(client: &Client, email: &str, password: &str) -> u16 {
     let body = json!({ "email": email, "password": password });
     client.post("/api/v1/auth/login").json(&body).send().await.status
-}
-
-fn refused(answer: &Answer) {
-    assert_eq!(
-        (answer.status, answer.json["error"].as_str()),
-        (401, Some("Token in either invalid or expired")),
-        "{answer:?}"
-    );
 }
 
 #[tokio::test]

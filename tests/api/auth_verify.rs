@@ -21,7 +21,8 @@ async fn register(server: &TestServer, email: &str) -> Client {
     server.client().with_token(account["accessToken"].as_str().unwrap())
 }
 
-fn refused(answer: &Answer) {
+/// The answer to a token that is wrong, too old, or used.
+pub fn refused(answer: &Answer) {
     assert_eq!(
         (answer.status, answer.json["error"].as_str()),
         (401, Some("Token in either invalid or expired")),

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::api_error;
+use super::{api_error, invalid};
 use crate::actor::Mailbox;
 use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
@@ -60,10 +60,6 @@ pub struct ResetBody {
 
 fn fail(error: AuthError) -> ApiError {
     api_error(Surface::Links, error)
-}
-
-fn invalid(field: &str, problem: &str) -> ApiError {
-    ApiError::invalid("Provided data is invalid", vec![FieldError::new(field, problem)])
 }
 
 fn weak(problem: &str) -> ApiError {

@@ -30,7 +30,7 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         AuthError::CommonPassword => {
             let problem =
                 "is among the most common passwords, which are the first to be tried; choose another";
-            ApiError::invalid("Provided data is invalid", vec![FieldError::new("password", problem)])
+            invalid("password", problem)
         }
         AuthError::WrongCredentials => {
             ApiError::new(StatusCode::UNAUTHORIZED, "Email or Password is incorrect")
@@ -47,10 +47,7 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         AuthError::AccountGone => ApiError::unauthorized("Token is expired or invalid"),
         AuthError::UnknownSession => ApiError::new(StatusCode::BAD_REQUEST, "Session ID is invalid"),
         AuthError::UnknownAddress => ApiError::new(StatusCode::BAD_REQUEST, "Email does not exists"),
-        AuthError::NoAddress => {
-            let field = FieldError::new("email", "this account has none");
-            ApiError::invalid("Provided data is invalid", vec![field])
-        }
+        AuthError::NoAddress => invalid("email", "this account has none"),
         AuthError::InvalidProof => {
             ApiError::new(StatusCode::UNAUTHORIZED, "Token in either invalid or expired")
         }
@@ -75,6 +72,10 @@ impl FromRequest for Device {
         let device = Self { ip, network: client::limit_key(ip), user_agent: client::user_agent(request) };
         Box::pin(async move { Ok(device) })
     }
+}
+
+fn invalid(field: &str, problem: &str) -> ApiError {
+    ApiError::invalid("Provided data is invalid", vec![FieldError::new(field, problem)])
 }
 
 /// Parses all fields of a registration before it complains about any.

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{api_error, parse_registration};
+use super::{api_error, invalid, parse_registration};
 use crate::actor::{Ask, Mailbox};
 use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
@@ -19,7 +19,7 @@ use crate::http::body::OptionalJsonBody;
 use crate::http::envelope::{SocialFailure, Surface};
 use crate::http::rate_limit::{Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, FieldError, JsonBody};
+use crate::http::{ApiError, JsonBody};
 use crate::users::messages::FetchUser;
 use crate::users::model::{Email, User, UserId, Username};
 
@@ -118,10 +118,6 @@ pub struct LoggedOutBody {
 
 fn fail(error: AuthError) -> ApiError {
     api_error(Surface::Social, error)
-}
-
-fn invalid(field: &str, problem: &str) -> ApiError {
-    ApiError::invalid("Provided data is invalid", vec![FieldError::new(field, problem)])
 }
 
 /// Make an account.
