@@ -15,6 +15,8 @@ use crate::values::time::day;
 const MAX_QUOTE: usize = 500;
 /// How a one-time code's life reads.
 const CODE_LIFE: &str = "It is valid for 10 minutes and works once.";
+const UNKNOWN: &str =
+    "If this was you, there is nothing to do. If not, reset your password now: that ends every session.";
 const NOT_ME: &str = "If this was not you, ignore this mail: nothing will change.";
 
 /// How something goes out.
@@ -188,24 +190,31 @@ impl Words {
             },
             What::PasswordChanged => Self::plain(
                 "Your password was changed",
-                vec!["The password of your account was changed, and every session was ended.".to_owned()],
-                "If this was not you, reset your password now.",
+                vec![
+                    "The password of your account was changed, and every session was ended.".to_owned(),
+                    UNKNOWN.to_owned(),
+                ],
+                "You get this whenever your password changes.",
             )
             .with("Reset the password", link("forgot-password")),
             What::GoogleLinked => Self::plain(
                 "A Google account was linked to yours",
-                vec!["From now on you can sign in with Google.".to_owned()],
-                "If this was not you, reset your password now.",
+                vec!["From now on you can sign in with Google.".to_owned(), UNKNOWN.to_owned()],
+                "You get this whenever a way to sign in is added.",
             )
             .with("Reset the password", link("forgot-password")),
             What::NewDevice { ip, user_agent, at_ms } => Self::plain(
                 "New sign-in to your account",
                 vec![
-                    format!("Somebody signed in from a device that had not been seen before, on {}.", crate::values::time::iso_time(*at_ms)),
+                    format!(
+                        "Somebody signed in from a device that had not been seen before, on {}.",
+                        crate::values::time::iso_time(*at_ms)
+                    ),
                     format!("Address: {ip}"),
                     format!("Device: {}", quoted(user_agent)),
+                    UNKNOWN.to_owned(),
                 ],
-                "If this was you, there is nothing to do. If not, reset your password: that ends every session.",
+                "You get this for every device that your account has not been used from before.",
             )
             .with("Reset the password", link("forgot-password")),
             What::AccountClosed { until_ms, .. } => Self::plain(
@@ -218,7 +227,10 @@ impl Words {
             ),
             What::AccountRecovered => Self::plain(
                 "Your account is back",
-                vec!["You logged in, so your account is no longer being deleted. Everything is where it was.".to_owned()],
+                vec![
+                    "You logged in, so your account is no longer being deleted. Everything is where it was."
+                        .to_owned(),
+                ],
                 "If this was not you, reset your password now.",
             )
             .with("See what is back", link("account-recovered")),
@@ -237,7 +249,7 @@ impl Words {
             }
             What::AccessGranted { short_code, grant, until_ms } => Self::plain(
                 "Access granted",
-                vec![format!("You may open {} until {}.", link(short_code), day(*until_ms))],
+                vec![format!("You may open the protected link {short_code} until {}.", day(*until_ms))],
                 "The link is yours alone: whoever has it can use it.",
             )
             .with("Open the link", public.with_query(short_code, &[("grant", grant)])),
@@ -251,11 +263,13 @@ impl Words {
                 vec![format!("{}: {}.", link(short_code), summary(what).one)],
                 "You get this because e-mail notifications are on for this link.",
             ),
-            What::MessageReceived { .. } | What::PostLiked { .. } | What::PostCommented { .. } => Self::plain(
-                &summary(what).one,
-                vec![format!("{}. Sign in to see it.", summary(what).one)],
-                "You get this because you asked for such mails in your notification settings.",
-            ),
+            What::MessageReceived { .. } | What::PostLiked { .. } | What::PostCommented { .. } => {
+                Self::plain(
+                    &summary(what).one,
+                    vec![format!("{}. Sign in to see it.", summary(what).one)],
+                    "You get this because you asked for such mails in your notification settings.",
+                )
+            }
             What::PhoneCode { code } => Self {
                 subject: "Your code".to_owned(),
                 lines: Vec::new(),

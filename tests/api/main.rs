@@ -35,6 +35,7 @@ mod realtime;
 mod redirect;
 mod secrets;
 mod storage_s3;
+mod story;
 mod uploads;
 mod url;
 mod url_clicks_mailed;
