@@ -25,11 +25,9 @@ impl Digests {
         self.0.of(&["address", email.key()])
     }
 
-    /// Of the mailbox behind an address, for limits: what stands behind a plus makes no other one of it.
+    /// Of the mailbox behind an address, for limits.
     pub(super) fn mailbox(&self, email: &Email) -> String {
-        let (local, domain) = email.key().rsplit_once('@').unwrap_or((email.key(), ""));
-        let name = local.split('+').next().unwrap_or(local);
-        self.0.of(&["mailbox", name, domain])
+        self.0.of(&["mailbox", &email.mailbox()])
     }
 
     /// Of a code that was mailed to an address.
