@@ -128,6 +128,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         auth::routes::google::routes(),
         auth::routes::mails::routes(),
         auth::routes::social::routes(),
+        auth::routes::phone::routes(),
         conversation::routes::files::routes(),
         conversation::routes::routes(),
         realtime::routes::routes(),

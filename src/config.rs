@@ -245,6 +245,10 @@ pub struct AuthConfig {
     pub mail_requests: GuessConfig,
     /// Growing waits for all of them to a mailbox.
     pub mailbox_mails: GuessConfig,
+    /// Wrong codes a day and phone number.
+    pub phone_wrong_per_day: u32,
+    /// Growing waits between the codes of a phone number.
+    pub phone_codes: GuessConfig,
 }
 
 impl AuthConfig {
@@ -255,6 +259,9 @@ impl AuthConfig {
 
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
+        if self.phone_wrong_per_day == 0 {
+            return refuse("auth.phone_wrong_per_day", "must be 1 or more");
+        }
         if ![self.reset_ttl_secs, self.verify_ttl_secs].iter().all(|ttl| MAIL_TTLS_SECS.contains(ttl)) {
             return refuse("auth.reset_ttl_secs, auth.verify_ttl_secs", "must be from 1 to 2592000");
         }
@@ -522,6 +529,10 @@ pub struct RateLimitConfig {
     pub register: Quota,
     /// Logins.
     pub login: Quota,
+    /// Codes by SMS.
+    pub phone_code: Quota,
+    /// Such codes tried.
+    pub phone_verify: Quota,
     /// Token refreshes.
     pub refresh: Quota,
     /// Password resets.
@@ -766,6 +777,8 @@ impl RateLimitConfig {
             ("rate_limits.shorten", self.shorten),
             ("rate_limits.register", self.register),
             ("rate_limits.login", self.login),
+            ("rate_limits.phone_code", self.phone_code),
+            ("rate_limits.phone_verify", self.phone_verify),
             ("rate_limits.refresh", self.refresh),
             ("rate_limits.reset", self.reset),
             ("rate_limits.verify", self.verify),

@@ -41,6 +41,7 @@ const SLICE: usize = 16 * 1024;
         auth::routes::links::profile, auth::routes::links::sessions,
         auth::routes::google::sign_in, auth::routes::mails::reset_password, auth::routes::mails::request_verification,
         auth::routes::mails::verify_email,
+        auth::routes::phone::send_code, auth::routes::phone::verify,
         auth::routes::social::register, auth::routes::social::login, auth::routes::social::refresh,
         auth::routes::social::me, auth::routes::social::logout,
         conversation::routes::send, conversation::routes::fetch, conversation::routes::list,

@@ -13,13 +13,14 @@ use super::error::AuthError;
 use super::google::Google;
 use super::keys;
 use super::messages::{
-    Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, FetchAccount,
-    FetchGoogleKey, HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh, Register,
-    RequestReset, RequestVerification, ResetPassword, SignInWithGoogle, SignedIn, Sweep, VerifyEmail,
-    VerifyPassword, Which,
+    Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, EnterByPhone,
+    FetchAccount, FetchGoogleKey, HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh,
+    Register, RequestReset, RequestVerification, ResetPassword, SendPhoneCode, SignInWithGoogle, SignedIn,
+    Sweep, VerifyEmail, VerifyPassword, Which,
 };
 use super::model::{Account, Device, Password, Session};
 use super::opening::{Arrival, Devices};
+use super::phone::Phones;
 use super::proofs::Proofs;
 use super::store::{AuthStore, Credentials, Ended, Liveness, Name, NewAccount, Rotation};
 use super::tokens::{RefreshToken, Tokens};
@@ -74,6 +75,7 @@ pub(super) struct Manager {
     pub(super) proofs: Proofs,
     pub(super) devices: Devices,
     pub(super) google: Google,
+    pub(super) phones: Phones,
     tokens: Tokens,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
@@ -94,6 +96,7 @@ impl SessionManager {
             proofs: Proofs::new(secret, config),
             devices: Devices::new(secret),
             google: Google::new(google),
+            phones: Phones::new(secret),
             store: AuthStore::new(redis, config),
             asks,
             tokens: Tokens::new(secret, config),
@@ -121,6 +124,8 @@ crate::delegate!(SessionManager, manager {
     ListSessions => list_sessions,
     FetchAccount => fetch_account,
     SignInWithGoogle => sign_in_with_google,
+    SendPhoneCode => send_phone_code,
+    EnterByPhone => enter_by_phone,
     RequestReset => request_reset,
     ResetPassword => reset_password,
     RequestVerification => request_verification,
@@ -140,6 +145,7 @@ impl Manager {
             username: &username,
             password_hash: Some(&password_hash),
             google: None,
+            phone: None,
             via: "EMAIL",
         };
         let names = [Name::Email(&email), Name::Username(&username)];
@@ -171,6 +177,8 @@ impl Manager {
                     Name::Email(_) => AuthError::EmailTaken,
                     Name::Username(_) => AuthError::UsernameTaken,
                     Name::Google(_) => AuthError::GoogleTaken,
+                    // Somebody entered another code at the same time; the next one opens that account.
+                    Name::Phone(_) => AuthError::Lapsed,
                 });
             }
         }
@@ -250,11 +258,16 @@ impl Manager {
     }
 
     pub(super) async fn find(&self, identity: &Identity) -> Result<Option<(UserId, Credentials)>, AuthError> {
-        let claim = match identity {
-            Identity::Email(email) => self.store.claim_on(Name::Email(email)).await?,
-            Identity::Username(username) => self.store.claim_on(Name::Username(username)).await?,
-            Identity::Impossible(_) => None,
-        };
+        match identity {
+            Identity::Email(email) => self.find_by(Name::Email(email)).await,
+            Identity::Username(username) => self.find_by(Name::Username(username)).await,
+            Identity::Impossible(_) => Ok(None),
+        }
+    }
+
+    /// Whose a name is.
+    pub(super) async fn find_by(&self, name: Name<'_>) -> Result<Option<(UserId, Credentials)>, AuthError> {
+        let claim = self.store.claim_on(name).await?;
         let Some(id) = claim.and_then(|claim| claim.holder()) else { return Ok(None) };
         Ok(self.store.credentials(&id).await?.map(|credentials| (id, credentials)))
     }

@@ -69,6 +69,11 @@ pub(super) fn source_of(id: &UserId) -> String {
     format!("user:{id}")
 }
 
+/// The source that a phone number is, by its digest.
+pub(super) fn source_of_phone(digest: &str) -> String {
+    format!("phone:{digest}")
+}
+
 impl Post {
     pub(super) fn new(redis: Redis, secret: &SecretString, notify: Ask<Notify>) -> Self {
         let courier = Courier { space: redis.keyspace().clone(), seal: Seal::new(secret, SEAL), notify };

@@ -47,6 +47,12 @@ pub enum AuthError {
     /// The keys that Google signs with are not to be had.
     #[error("Google's keys are away")]
     GoogleKeysAway,
+    /// The code is another, or there is none.
+    #[error("wrong code")]
+    WrongCode,
+    /// Too many codes were asked for, or wrongly guessed; the next one is after this time.
+    #[error("too many codes")]
+    CodeWait(Duration),
     /// A name was held by another registration or change, or lost to one, for longer than one waits.
     #[error("the claim on a name lapsed")]
     Lapsed,

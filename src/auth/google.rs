@@ -205,6 +205,7 @@ impl Manager {
             username: &username,
             password_hash: None,
             google: Some(sub),
+            phone: None,
             via: "GOOGLE",
         };
         match self.found_account(&id, &names, &account).await {

@@ -11,17 +11,25 @@
 //! | `{email:<digest>}` | STRING | claim: `<user id>`, once confirmed `<user id>:<when>` | the account's; 15 s while unconfirmed |
 //! | `{username:<digest>}` | STRING | the same | the name's; 15 s while unconfirmed |
 //! | `{google:<digest>}` | STRING | the same on a Google account | the account's; 15 s while unconfirmed |
+//! | `{phone:<digest>}:claim` | STRING | the same | the account's; 15 s while unconfirmed |
+//! | `{phone:<digest>}:code` | HASH | digest of the code that was sent, guesses at it | 10 minutes |
+//! | `{phone:<digest>}:wrong` | STRING | wrong guesses at its codes | a day after the first |
+//! | `{phone:<digest>}:wrong:<ip>` | STRING | the same from an address that has logged in to its account before | the same |
+//! | `{phone:<digest>}:asked` | HASH | codes asked for, and how long to wait for the next | `auth.phone_codes.forget_secs` |
+//! | `{phone:<digest>}:asked:<ip>` | HASH | the same from an address that has logged in to its account before | the same |
 //! | `{guess:<who>}:account` | HASH | wrong passwords for an account | `auth.account_guesses.forget_secs` |
 //! | `{guess:<who>}:from:<ip>` | HASH | the same from an address that has logged in before | the same |
-//! | `{guess:<who>}:known:<ip>` | STRING | that address has logged in before | 30 days |
+//! | `{guess:<who>}:known` | ZSET | addresses that have logged in before → ms, newest 100 | 30 days |
 //! | `{guess-ip:<ip>}` | HASH | wrong passwords from an address | `auth.ip_guesses.forget_secs` |
 //! | `{mail:<who>}:requests` | HASH | mails with a link that were asked for, to an address or account | `auth.mail_requests.forget_secs` |
 //! | `{mailbox:<digest>}` | HASH | mails with a link to a mailbox | `auth.mailbox_mails.forget_secs` |
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
-//! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id).
+//! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id), `phone`
+//! (digest of the number).
 //!
-//! Addresses and names stand in keys as digests: key names reach logs and slow-logs.
+//! Addresses and names stand in keys as digests: key names reach logs and slow-logs. A phone number's digest is keyed,
+//! because there are few enough numbers to try them all.
 
 use std::net::IpAddr;
 
@@ -33,8 +41,9 @@ use crate::users::model::{Email, UserId, Username};
 
 /// How long a half-made account and its claims live. ms
 pub(super) const PENDING_MS: u64 = 15_000;
-/// How long an address counts as known after a login. Seconds
-pub(super) const KNOWN_SECS: u64 = 30 * 24 * 3600;
+/// How long an address counts as known after a login, and how many do. ms
+pub(super) const KNOWN_MS: i64 = 30 * 24 * 3600 * 1000;
+pub(super) const KNOWN_ADDRESSES: i64 = 100;
 
 /// How long a device is remembered after a login, ms, and how many of an account are.
 pub(super) const DEVICE_MS: u64 = 180 * 24 * 3600 * 1000;
@@ -87,6 +96,32 @@ pub(super) fn notices(space: &Keyspace, source: &str) -> Key {
     space.part(kind, id, "notices")
 }
 
+/// `digest` is a phone number's, see [`super::phone::Phones`].
+pub(super) fn phone_claim(space: &Keyspace, digest: &str) -> Key {
+    space.part("phone", digest, "claim")
+}
+
+pub(super) fn phone_code(space: &Keyspace, digest: &str) -> Key {
+    space.part("phone", digest, "code")
+}
+
+/// `from` is an address that counts by itself.
+pub(super) fn phone_wrong(space: &Keyspace, digest: &str, from: Option<IpAddr>) -> Key {
+    phone_count(space, digest, "wrong", from)
+}
+
+/// `from` is an address that counts by itself.
+pub(super) fn phone_asked(space: &Keyspace, digest: &str, from: Option<IpAddr>) -> Key {
+    phone_count(space, digest, "asked", from)
+}
+
+fn phone_count(space: &Keyspace, digest: &str, what: &str, from: Option<IpAddr>) -> Key {
+    match from {
+        Some(ip) => space.part("phone", digest, &format!("{what}:{ip}")),
+        None => space.part("phone", digest, what),
+    }
+}
+
 /// Where the user's sockets hear of sessions that ended.
 pub(super) fn events_channel(space: &Keyspace, id: &UserId) -> String {
     space.channel("user", id.as_str())
@@ -116,8 +151,8 @@ pub(super) fn account_guesses_from(space: &Keyspace, who: &str, ip: IpAddr) -> K
     space.part("guess", who, &format!("from:{ip}"))
 }
 
-pub(super) fn known_address(space: &Keyspace, who: &str, ip: IpAddr) -> Key {
-    space.part("guess", who, &format!("known:{ip}"))
+pub(super) fn known_addresses(space: &Keyspace, who: &str) -> Key {
+    space.part("guess", who, "known")
 }
 
 pub(super) fn ip_guesses(space: &Keyspace, ip: IpAddr) -> Key {

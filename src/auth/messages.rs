@@ -7,7 +7,7 @@ use actix::Message;
 use jsonwebtoken::DecodingKey;
 
 use super::error::{AuthError, HashError};
-use super::model::{Account, Device, Password, Session, SessionId};
+use super::model::{Account, Device, Password, Phone, Session, SessionId};
 use crate::users::model::{Email, UserId, Username};
 
 /// Tokens of a session.
@@ -58,6 +58,34 @@ pub struct LogIn {
     pub password: Password,
     /// Where from.
     pub device: Device,
+}
+
+/// Send a code to a phone.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct SendPhoneCode {
+    /// Where to.
+    pub phone: Phone,
+    /// Network of who asks.
+    pub network: IpAddr,
+}
+
+/// Check a phone's code and open a session, of a new account if nobody has that number.
+#[derive(Message)]
+#[rtype(result = "Result<Entered, AuthError>")]
+pub struct EnterByPhone {
+    /// Whose.
+    pub phone: Phone,
+    /// As claimed.
+    pub code: String,
+    /// Where from.
+    pub device: Device,
+}
+
+impl std::fmt::Debug for EnterByPhone {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("EnterByPhone").finish_non_exhaustive()
+    }
 }
 
 /// Check a password and end every session of the account.

@@ -19,6 +19,7 @@ pub mod messages;
 pub mod model;
 mod names;
 mod opening;
+mod phone;
 mod proofs;
 pub mod routes;
 mod store;

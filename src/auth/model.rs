@@ -1,4 +1,4 @@
-//! Passwords, session ids, and what a session and an account look like.
+//! Passwords, phone numbers, session ids, and what a session and an account look like.
 //!
 //! Invariant: a [`Password`] that exists has a permitted length; whether it is a common one is decided where it
 //! is hashed, because that costs time.
@@ -34,6 +34,36 @@ impl Password {
     /// The bytes to hash.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+/// Digits of a phone number behind its plus sign (ITU-T E.164).
+const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+
+/// A phone number in E.164.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Phone(String);
+
+impl Phone {
+    /// The number in `text`; an error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        let well_formed = PHONE_DIGITS.contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0');
+        let problem = "must be a phone number with its country code, such as +14155550123";
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(problem) }
+    }
+
+    /// As it is dialled.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Phone")
     }
 }
 
@@ -124,4 +154,31 @@ pub struct Account {
     pub email_verified_ms: Option<i64>,
     /// `EMAIL`, `GOOGLE` or `PHONE`.
     pub signed_up_using: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phone_numbers_are_those_of_e164() {
+        for right in ["+1415555", "+14155550123", "+123456789012345"] {
+            assert!(Phone::parse(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            "",
+            "+",
+            "14155550123",
+            "+141555",
+            "+1234567890123456",
+            "+04155550123",
+            "++4155550123",
+            "+1 415 555 0123",
+            "+1415555012x",
+            " +14155550123",
+            "+\u{661}\u{664}\u{661}\u{665}",
+        ] {
+            assert!(Phone::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

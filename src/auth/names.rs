@@ -50,6 +50,7 @@ impl Manager {
         // An account without a profile is being made at this moment, or waits for its next login.
         Ok(self.store.credentials(&holder).await?.is_some_and(|found| match name {
             Name::Email(_) => true,
+            Name::Phone(digest) => found.phone.as_deref() == Some(digest),
             Name::Google(sub) => found.google == Some(keys::google_digest(sub)),
             Name::Username(username) => found.first_username.key() == username.key(),
         }))

@@ -3,10 +3,12 @@
 mod google;
 mod guesses;
 mod opening;
+mod phone;
 mod proofs;
 
 pub(super) use google::Linked;
 pub(super) use opening::{News, Opened};
+pub(super) use phone::{Asker, Guessed, Issued};
 
 use std::collections::HashMap;
 
@@ -17,7 +19,7 @@ use super::courier::{self, Leaving, Left};
 use super::keys::{self, PENDING_MS, ProofKind};
 use super::model::{Account, GoogleSub, Session, SessionId};
 use super::tokens::RefreshToken;
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, GuessConfig};
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::{Email, UserId, Username};
@@ -52,12 +54,13 @@ pub(super) enum Claimed {
     },
 }
 
-/// A unique name: an e-mail address, a username, or somebody's id at Google.
+/// A unique name: an e-mail address, a username, somebody's id at Google, or the digest of a phone number.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Name<'a> {
     Email(&'a Email),
     Username(&'a Username),
     Google(&'a GoogleSub),
+    Phone(&'a str),
 }
 
 /// An account to be made.
@@ -68,6 +71,8 @@ pub(super) struct NewAccount<'a> {
     pub(super) password_hash: Option<&'a str>,
     /// Who it is at Google, which has proven the address.
     pub(super) google: Option<&'a GoogleSub>,
+    /// Digest of the number.
+    pub(super) phone: Option<&'a str>,
     /// `EMAIL`, `GOOGLE` or `PHONE`.
     pub(super) via: &'static str,
 }
@@ -116,6 +121,8 @@ pub(super) struct Credentials {
     pub(super) password_hash: Option<String>,
     /// Digest of the linked Google account's id.
     pub(super) google: Option<String>,
+    /// Digest of its phone number.
+    pub(super) phone: Option<String>,
 }
 
 /// A session as `lua/auth/open_session.lua` writes it.
@@ -134,6 +141,8 @@ pub(super) struct AuthStore {
     max_sessions: u32,
     refresh_ttl_ms: u64,
     grace_ms: u64,
+    phone_codes: GuessConfig,
+    phone_wrong_per_day: u32,
 }
 
 impl AuthStore {
@@ -143,6 +152,8 @@ impl AuthStore {
             max_sessions: config.max_sessions,
             refresh_ttl_ms: config.refresh_ttl_secs * 1000,
             grace_ms: config.refresh_grace_secs * 1000,
+            phone_codes: config.phone_codes,
+            phone_wrong_per_day: config.phone_wrong_per_day,
         }
     }
 
@@ -167,6 +178,7 @@ impl AuthStore {
             Name::Email(email) => keys::email(self.redis.keyspace(), email),
             Name::Username(username) => keys::username(self.redis.keyspace(), username),
             Name::Google(sub) => keys::google(self.redis.keyspace(), sub),
+            Name::Phone(digest) => keys::phone_claim(self.redis.keyspace(), digest),
         }
     }
 
@@ -223,12 +235,13 @@ impl AuthStore {
         id: &UserId,
         account: &NewAccount<'_>,
     ) -> Result<Option<i64>, RedisFailure> {
-        let NewAccount { email, username, password_hash, google, via } = *account;
+        let NewAccount { email, username, password_hash, google, phone, via } = *account;
         let google = google.map(keys::google_digest);
         let mut fields = vec![("username", username.as_str()), ("via", via)];
         fields.extend(email.map(|email| ("email", email.as_str())));
         fields.extend(password_hash.map(|hash| ("password", hash)));
         fields.extend(google.as_deref().map(|digest| ("google", digest)));
+        fields.extend(phone.map(|digest| ("phone", digest)));
         fields.extend(account.has_proven_email().then_some(("verified", "")));
         let created_ms: i64 = CREATE_ACCOUNT
             .keys([&self.account_key(id)])
@@ -363,6 +376,7 @@ fn credentials(id: &UserId, mut fields: HashMap<String, String>) -> Credentials 
         signed_up_using: fields.remove("via").unwrap_or_default(),
     };
     let first_username = Username::accepted(fields.remove("username").unwrap_or_default());
-    let (password_hash, google) = (fields.remove("password"), fields.remove("google"));
-    Credentials { account, first_username, password_hash, google }
+    let mut field = |name| fields.remove(name);
+    let (password_hash, google, phone) = (field("password"), field("google"), field("phone"));
+    Credentials { account, first_username, password_hash, google, phone }
 }

@@ -40,6 +40,10 @@ pub enum LimitedAction {
     Register,
     /// Logging in.
     Login,
+    /// Asking for a code by SMS.
+    PhoneCode,
+    /// Trying such codes.
+    PhoneVerify,
     /// Refreshing tokens.
     Refresh,
     /// Asking for a password reset, and resetting.
@@ -72,7 +76,7 @@ pub enum LimitedAction {
 
 impl LimitedAction {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Redirect,
         Self::Unlock,
         Self::SendCode,
@@ -81,6 +85,8 @@ impl LimitedAction {
         Self::Shorten,
         Self::Register,
         Self::Login,
+        Self::PhoneCode,
+        Self::PhoneVerify,
         Self::Refresh,
         Self::Reset,
         Self::Verify,
@@ -108,6 +114,8 @@ impl LimitedAction {
             Self::Shorten => "shorten",
             Self::Register => "register",
             Self::Login => "login",
+            Self::PhoneCode => "phone_code",
+            Self::PhoneVerify => "phone_verify",
             Self::Refresh => "refresh",
             Self::Reset => "reset",
             Self::Verify => "verify",
@@ -135,6 +143,8 @@ impl LimitedAction {
             Self::Shorten => "Too many links made, slow down",
             Self::Register => "Too many accounts made from this address, try again later",
             Self::Login => "Too many logins from this address, slow down",
+            Self::PhoneCode => "Too many codes asked for from this address, try again later",
+            Self::PhoneVerify => "Too many codes tried from this address, slow down",
             Self::Refresh => "Too many token refreshes from this address, slow down",
             Self::Reset => "Too many password resets from this address, try again later",
             Self::Verify => "Too many addresses verified from this address, try again later",
@@ -161,6 +171,8 @@ impl LimitedAction {
             Self::Shorten => config.shorten,
             Self::Register => config.register,
             Self::Login => config.login,
+            Self::PhoneCode => config.phone_code,
+            Self::PhoneVerify => config.phone_verify,
             Self::Refresh => config.refresh,
             Self::Reset => config.reset,
             Self::Verify => config.verify,

@@ -8,6 +8,7 @@ mod support;
 mod auth_devices;
 mod auth_google;
 mod auth_links;
+mod auth_phone;
 mod auth_reset;
 mod auth_sessions;
 mod auth_social;

@@ -8,6 +8,7 @@ mod support;
 mod auth;
 mod auth_devices;
 mod auth_google;
+mod auth_phone;
 mod auth_proofs;
 mod conversation;
 mod conversation_counts;

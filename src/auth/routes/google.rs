@@ -1,16 +1,15 @@
 //! `/api/v1/auth/google`.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::api_error;
-use super::links::{Tokens, is_web, tokens};
+use super::links::{Tokens, entered_answer, is_web};
 use crate::actor::Mailbox;
 use crate::auth::actor::SessionManager;
-use crate::auth::messages::{Entered, SignInWithGoogle};
+use crate::auth::messages::SignInWithGoogle;
 use crate::auth::model::Device;
 use crate::http::envelope::{LinksAnswer, LinksFailure, Surface};
 use crate::http::rate_limit::{Charged, LimitedAction};
@@ -48,10 +47,6 @@ pub async fn sign_in(
 ) -> Result<HttpResponse, ApiError> {
     let id_token = body.id_token.expose_secret().to_owned();
     let entered = manager.ask(SignInWithGoogle { id_token, device }).await;
-    let Entered { signed_in, is_new } = entered.map_err(|error| api_error(Surface::Links, error))?;
-    let (status, message) = match is_new {
-        true => (StatusCode::CREATED, "User created successfully"),
-        false => (StatusCode::OK, "User logged in successfully"),
-    };
-    Ok(tokens(status, message, signed_in, is_web(&request)))
+    let entered = entered.map_err(|error| api_error(Surface::Links, error))?;
+    Ok(entered_answer(entered, is_web(&request)))
 }

@@ -16,7 +16,7 @@ use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
 use crate::auth::extractor::{AuthUser, bearer};
 use crate::auth::messages::{
-    EndSessions, FetchAccount, Identity, ListSessions, LogIn, Refresh, Register, SignedIn, Which,
+    EndSessions, Entered, FetchAccount, Identity, ListSessions, LogIn, Refresh, Register, SignedIn, Which,
 };
 use crate::auth::model::{Device, Password, SessionId};
 use crate::http::client::AllowedOrigins;
@@ -311,7 +311,16 @@ fn is_same_site(request: &HttpRequest, origins: &AllowedOrigins) -> bool {
     by_origin || by_metadata
 }
 
-pub(super) fn tokens(status: StatusCode, message: &str, signed_in: SignedIn, web: bool) -> HttpResponse {
+/// The answer to somebody who may have got an account along with the session.
+pub(super) fn entered_answer(Entered { signed_in, is_new }: Entered, web: bool) -> HttpResponse {
+    let (status, message) = match is_new {
+        true => (StatusCode::CREATED, "User created successfully"),
+        false => (StatusCode::OK, "User logged in successfully"),
+    };
+    tokens(status, message, signed_in, web)
+}
+
+fn tokens(status: StatusCode, message: &str, signed_in: SignedIn, web: bool) -> HttpResponse {
     let SignedIn { user_id, access_token, refresh_token, refresh_ttl_secs } = signed_in;
     let (cookie, in_body) = if web { (Some(refresh_token), None) } else { (None, Some(refresh_token)) };
     let mut response = envelope::links(

@@ -3,6 +3,7 @@
 pub mod google;
 pub mod links;
 pub mod mails;
+pub mod phone;
 pub mod social;
 
 use std::future::Future;
@@ -37,6 +38,11 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         }
         AuthError::Wait(time) => ApiError::too_many(
             "Too many wrong passwords, wait before the next try",
+            time.as_millis().div_ceil(1000) as u64,
+        ),
+        AuthError::WrongCode => ApiError::new(StatusCode::UNAUTHORIZED, "OTP is incorrect"),
+        AuthError::CodeWait(time) => ApiError::too_many(
+            "Too many codes for this phone number, wait before the next one",
             time.as_millis().div_ceil(1000) as u64,
         ),
         AuthError::MalformedToken if links => ApiError::new(StatusCode::BAD_REQUEST, "Token is invalid"),

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use redis::cmd;
+use redis::{cmd, pipe};
 
 use super::AuthStore;
-use crate::auth::keys::{self, KNOWN_SECS};
+use crate::auth::keys::{self, KNOWN_ADDRESSES, KNOWN_MS};
 use crate::config::GuessConfig;
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, RedisFailure};
@@ -27,11 +27,17 @@ impl AuthStore {
     /// guess cannot make its owner wait.
     pub(in crate::auth) async fn guess_key(&self, who: &str, ip: IpAddr) -> Result<Key, RedisFailure> {
         let space = self.redis.keyspace();
-        let known: bool = self
-            .redis
-            .command("EXISTS known", cmd("EXISTS").arg(keys::known_address(space, who, ip)))
-            .await?;
+        let known = self.is_known(who, ip).await?;
         Ok(if known { keys::account_guesses_from(space, who, ip) } else { keys::account_guesses(space, who) })
+    }
+
+    /// Whether an address has logged in to this account lately.
+    pub(in crate::auth) async fn is_known(&self, who: &str, ip: IpAddr) -> Result<bool, RedisFailure> {
+        let key = keys::known_addresses(self.redis.keyspace(), who);
+        let command = cmd("ZSCORE").arg(key).arg(ip.to_string()).to_owned();
+        let since_ms: Option<f64> = self.redis.command("ZSCORE known", &command).await?;
+        let oldest_ms = chrono::Utc::now().timestamp_millis() - KNOWN_MS;
+        Ok(since_ms.is_some_and(|since_ms| since_ms as i64 > oldest_ms))
     }
 
     pub(in crate::auth) async fn begin_guess(
@@ -55,7 +61,11 @@ impl AuthStore {
     }
 
     pub(in crate::auth) async fn remember_address(&self, who: &str, ip: IpAddr) -> Result<(), RedisFailure> {
-        let key = keys::known_address(self.redis.keyspace(), who, ip);
-        self.redis.command("SET known", cmd("SET").arg(key).arg(1).arg("EX").arg(KNOWN_SECS)).await
+        let key = keys::known_addresses(self.redis.keyspace(), who);
+        let mut pipeline = pipe();
+        pipeline.cmd("ZADD").arg(&key).arg(chrono::Utc::now().timestamp_millis()).arg(ip.to_string());
+        pipeline.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(-KNOWN_ADDRESSES - 1);
+        pipeline.cmd("PEXPIRE").arg(&key).arg(KNOWN_MS);
+        self.redis.pipeline("ZADD known", pipeline.ignore()).await
     }
 }
