@@ -245,6 +245,8 @@ pub struct AuthConfig {
     pub mail_requests: GuessConfig,
     /// Growing waits for all of them to a mailbox.
     pub mailbox_mails: GuessConfig,
+    /// Seconds for which a closed account can be brought back.
+    pub recovery_secs: u64,
     /// Wrong codes a day and phone number.
     pub phone_wrong_per_day: u32,
     /// Growing waits between the codes of a phone number.
@@ -259,8 +261,8 @@ impl AuthConfig {
 
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
-        if self.phone_wrong_per_day == 0 {
-            return refuse("auth.phone_wrong_per_day", "must be 1 or more");
+        if self.phone_wrong_per_day == 0 || self.recovery_secs == 0 {
+            return refuse("auth.phone_wrong_per_day, auth.recovery_secs", "must be 1 or more");
         }
         if ![self.reset_ttl_secs, self.verify_ttl_secs].iter().all(|ttl| MAIL_TTLS_SECS.contains(ttl)) {
             return refuse("auth.reset_ttl_secs, auth.verify_ttl_secs", "must be from 1 to 2592000");

@@ -38,7 +38,7 @@ const SLICE: usize = 16 * 1024;
         document, docs, docs_page, docs_file,
         auth::routes::links::register, auth::routes::links::login, auth::routes::links::refresh,
         auth::routes::links::me, auth::routes::links::logout, auth::routes::links::logout_other,
-        auth::routes::links::profile, auth::routes::links::sessions,
+        auth::routes::links::profile, auth::routes::links::close, auth::routes::links::sessions,
         auth::routes::google::sign_in, auth::routes::mails::reset_password, auth::routes::mails::request_verification,
         auth::routes::mails::verify_email,
         auth::routes::phone::send_code, auth::routes::phone::verify,

@@ -14,7 +14,7 @@ use crate::actor::{Ask, AskError, Gate, Mailbox};
 use crate::auth::hasher::PasswordHasher;
 use crate::auth::jwks::GoogleKeys;
 use crate::auth::messages::ChangeUsername;
-use crate::auth::{Asks, SessionManager};
+use crate::auth::{Asks, Estate, SessionManager};
 use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::conversation::messages::SendFile;
@@ -98,7 +98,8 @@ impl Base {
         let config = &blueprint.config;
         let presence = PresenceKeeper::new(redis.clone(), &config.presence, &config.realtime);
         let presence = Mailbox::new(presence.start(), blueprint.gate());
-        let people = PeopleKeeper::new(redis.clone(), presence.narrow(), &config.directory);
+        let storage = blueprint.storage.clone();
+        let people = PeopleKeeper::new(redis.clone(), storage, presence.narrow(), &config.directory);
         let people = Mailbox::new(people.start(), blueprint.gate());
         let events = EventLog::new(redis.clone(), &blueprint.config.realtime);
         let events = Mailbox::new(events.start(), blueprint.gate());
@@ -119,7 +120,7 @@ impl Base {
         }
     }
 
-    fn sessions(&self, blueprint: &Blueprint) -> SessionManager {
+    fn sessions(&self, blueprint: &Blueprint, owned: &Owned) -> SessionManager {
         let Blueprint { config, secret, hasher, google, .. } = blueprint;
         let asks = Asks {
             hash: hasher.narrow(),
@@ -134,6 +135,18 @@ impl Base {
             touch: self.presence.narrow(),
             notify: self.notifier.narrow(),
             google_key: google.narrow(),
+            estate: Estate {
+                align_profile: self.people.narrow(),
+                purge_profile: self.people.narrow(),
+                align_links: owned.links.narrow(),
+                purge_links: owned.links.narrow(),
+                align_posts: owned.posts.narrow(),
+                purge_posts: owned.posts.narrow(),
+                purge_conversations: owned.conversations.narrow(),
+                forget_log: self.events.narrow(),
+                forget_presence: self.presence.narrow(),
+                forget_notifications: self.notifier.narrow(),
+            },
         };
         SessionManager::new(self.redis.clone(), secret, asks, &config.auth, &config.google)
     }
@@ -145,6 +158,7 @@ impl Base {
             blueprint.storage.clone(),
             conversation::Asks {
                 people: self.people.narrow(),
+                names: self.people.narrow(),
                 deliver: self.events.narrow(),
                 notify: self.notifier.narrow(),
             },
@@ -177,6 +191,23 @@ impl Base {
     }
 }
 
+/// Who keeps what accounts own, on one thread.
+struct Owned {
+    links: Mailbox<Shortener>,
+    conversations: Mailbox<Conversations>,
+    posts: Mailbox<PostKeeper>,
+}
+
+impl Owned {
+    fn start(blueprint: &Blueprint, base: &Base) -> Self {
+        Self {
+            links: Mailbox::new(base.links(blueprint).start(), blueprint.gate()),
+            conversations: Mailbox::new(base.conversations(blueprint).start(), blueprint.gate()),
+            posts: Mailbox::new(base.posts(blueprint).start(), blueprint.gate()),
+        }
+    }
+}
+
 /// An HTTP worker's own.
 #[derive(Debug)]
 pub struct Worker {
@@ -196,16 +227,14 @@ impl Worker {
     /// Starts the actors on the current thread.
     pub fn start(blueprint: &Blueprint) -> Self {
         let base = Base::start(blueprint);
-        let links = base.links(blueprint);
-        let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
-        let conversations = base.conversations(blueprint).start();
-        let files = Mailbox::new(conversations.clone(), blueprint.file_gate()).narrow();
-        let conversations = Mailbox::new(conversations, blueprint.gate());
-        let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
+        let owned = Owned::start(blueprint, &base);
+        let sessions = Mailbox::new(base.sessions(blueprint, &owned).start(), blueprint.gate());
+        let Owned { links, conversations, posts } = owned;
+        let files = conversations.behind(blueprint.file_gate()).narrow();
         let ways = ways(blueprint, &base, &sessions, &conversations);
         Self {
             sessions,
-            links: Mailbox::new(links.start(), blueprint.gate()),
+            links,
             conversations,
             files,
             posts,
@@ -278,10 +307,9 @@ impl Background {
         let config = &blueprint.config;
         let base = Base::start(blueprint);
         let senders = ways_out.start(&blueprint.redis, &base.redis, &blueprint.secret, &config.notifier);
-        let conversations = Mailbox::new(base.conversations(blueprint).start(), blueprint.gate());
-        let posts = Mailbox::new(base.posts(blueprint).start(), blueprint.gate());
-        let sessions = Mailbox::new(base.sessions(blueprint).start(), blueprint.gate());
-        let links = Mailbox::new(base.links(blueprint).start(), blueprint.gate());
+        let owned = Owned::start(blueprint, &base);
+        let sessions = Mailbox::new(base.sessions(blueprint, &owned).start(), blueprint.gate());
+        let Owned { links, conversations, posts } = owned;
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
         let sweeps = [
             repeat("presence is not swept", base.presence.narrow(), || presence::messages::Sweep, beat),
@@ -294,6 +322,12 @@ impl Background {
             repeat("posts are not swept", posts.narrow(), || posts::messages::Sweep, SWEEP_EVERY),
             repeat("links are not swept", links.narrow(), || shortener::messages::Sweep, SWEEP_EVERY),
             repeat("accounts are not swept", sessions.narrow(), || auth::messages::Sweep, SWEEP_EVERY),
+            repeat(
+                "closed accounts are not swept",
+                sessions.narrow(),
+                || auth::messages::SweepClosed,
+                SWEEP_EVERY,
+            ),
         ];
         Self { tasks: sweeps.into_iter().chain(senders).chain(tend(&blueprint.places.safety)).collect() }
     }

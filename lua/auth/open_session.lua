@@ -26,13 +26,16 @@
 -- ARGV[17] notices that may wait
 -- ARGV[18] notices to return
 -- Returns {0}: no such account, or not with that password any more · {1}: registered too long ago · {2}: too many notices
---   wait · {3, issued, expires, now, id, notices}: opened; times of the refresh token in ms, now in microseconds since 1970,
---   the id of the notice left, or 0, and the oldest ones
+--   wait · {4}: the account is closed · {3, issued, expires, now, id, notices}: opened; times of the refresh token in ms,
+--   now in microseconds since 1970, the id of the notice left, or 0, and the oldest ones
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0}
 end
 if ARGV[13] ~= '' and redis.call('HGET', KEYS[1], 'password') ~= ARGV[13] then
   return {0}
+end
+if tonumber(redis.call('HGET', KEYS[1], 'gen') or '0') % 2 == 1 then
+  return {4}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

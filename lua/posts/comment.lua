@@ -10,10 +10,10 @@
 -- ARGV[5]  ms for which that is good
 -- ARGV[6]  intents that may wait
 -- ARGV[7]  intents to return
--- Returns {0}: no such post · {1}: too many comments · {2}: registered too long ago · {3}: too many intents wait ·
+-- Returns {0}: no such post, or its author's account is closed · {1}: too many comments · {2}: registered too long ago · {3}: too many intents wait ·
 --   {4, stamp}: made · {5, stamp, intents}: made; its stamp is the intent left, and the oldest ones
-local author = redis.call('HGET', KEYS[1], 'u')
-if not author then
+local author, gen = unpack(redis.call('HMGET', KEYS[1], 'u', 'z'))
+if not author or gen and gen % 2 == 1 and author ~= ARGV[1] then
   return {0}
 end
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[3]) then

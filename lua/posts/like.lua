@@ -12,10 +12,10 @@
 -- ARGV[5]  intents that may wait
 -- ARGV[6]  intents to return
 -- ARGV[7]  ms for which a like taken back is remembered; ARGV[8] how many are
--- Returns {0}: no such post · {1}: registered too long ago · {2}: too many intents wait · {3}: it is so already ·
+-- Returns {0}: no such post, or its author's account is closed · {1}: registered too long ago · {2}: too many intents wait · {3}: it is so already ·
 --   {4}: changed · {5, stamp, intents}: changed; the intent left and the oldest ones
-local author = redis.call('HGET', KEYS[1], 'u')
-if not author then
+local author, gen = unpack(redis.call('HMGET', KEYS[1], 'u', 'z'))
+if not author or gen and gen % 2 == 1 and author ~= ARGV[1] then
   return {0}
 end
 local liked = redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= false

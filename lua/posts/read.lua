@@ -6,10 +6,12 @@
 -- ARGV[1]  who reads
 -- ARGV[2]  newest likes and newest comments to return
 -- ARGV[3]  bytes that the comments may have together
--- Returns nil: no such post · {{author, title, description, content}, {updated, revision}, {likes, comments, liked by the
---   reader}, {user, stamp, user, stamp, ...} oldest first, {comment, ...} newest first as XREVRANGE gives them}
-local post = redis.call('HMGET', KEYS[1], 'u', 't', 'd', 'b', 'm', 'v')
-if not post[1] then
+-- Returns nil: no such post, or its author's account is closed · {{author, title, description, content},
+--   {updated, revision}, {likes, comments, liked by the reader}, {user, stamp, user, stamp, ...} oldest first,
+--   {comment, ...} newest first as XREVRANGE gives them}
+local post = redis.call('HMGET', KEYS[1], 'u', 't', 'd', 'b', 'm', 'v', 'z')
+-- To its author it is there: the account was open when he asked.
+if not post[1] or post[7] and post[7] % 2 == 1 and post[1] ~= ARGV[1] then
   return nil
 end
 local comments, room = {}, tonumber(ARGV[3])

@@ -19,11 +19,11 @@
 -- ARGV[10] ms for which that is good
 -- ARGV[11] intents that may wait
 -- ARGV[12] intents to return
--- Returns {0}: no such link · {1}: not protected by APPROVE · {2}: registered too long ago · {3}: too many intents wait ·
+-- Returns {0}: no such link, or its owner's account is closed · {1}: not protected by APPROVE · {2}: registered too long ago · {3}: too many intents wait ·
 --   {4}: too many requests, none of which may give way · {5}: asked in vain · {6, id, intents}: asked; the intent left, and
 --   the oldest ones
-local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'i')
-if not link[1] then
+local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'i', 'z')
+if not link[1] or link[4] and link[4] % 2 == 1 then
   return {0}
 end
 if link[2] ~= 'APPROVE' then

@@ -12,10 +12,10 @@
 -- ARGV[6]  ms for which that is good
 -- ARGV[7]  intents that may wait
 -- ARGV[8]  intents to return
--- Returns {0}: no such link · {1}: not protected by OTP · {2}: registered too long ago · {3}: too many intents wait ·
+-- Returns {0}: no such link, or its owner's account is closed · {1}: not protected by OTP · {2}: registered too long ago · {3}: too many intents wait ·
 --   {4}: not on the list, nothing was done · {5, id, intents}: made; the intent left, and the oldest ones
-local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'w', 'g', 't', 'i')
-if not link[1] then
+local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'w', 'g', 't', 'i', 'z')
+if not link[1] or link[7] and link[7] % 2 == 1 then
   return {0}
 end
 if link[2] ~= 'OTP' then

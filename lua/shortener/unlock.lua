@@ -12,11 +12,11 @@
 -- ARGV[5]  ms since 1970 when the link was entered among those with untold clicks; absent unless just asked for
 -- ARGV[6]  ms for which that is good
 -- Returns the long URL: right, counted, a code is used up · {method}: wrong, counted; the link's protection ·
---   nil: no such link · 1, 2: nothing was counted or used up, as in visit.lua ·
+--   nil: no such link, or its owner's account is closed · 1, 2: nothing was counted or used up, as in visit.lua ·
 --   3: the protection has changed, nothing was counted
-local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'a', 'e', 'g', 't')
+local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'a', 'e', 'g', 't', 'z')
 local url, method = link[1], link[2]
-if not url then
+if not url or link[7] and link[7] % 2 == 1 then
   return nil
 end
 if not method then

@@ -9,13 +9,14 @@
 -- ARGV[3]  edition of the lists of blocked hosts, or '' when no host is blocked
 -- ARGV[4]  ms since 1970 when the link was entered among those with untold clicks; absent unless just asked for
 -- ARGV[5]  ms for which that is good
--- Returns the long URL: open, counted as reached · {method}: protected, counted as refused · nil: no such link ·
---   1: nothing was counted: its owner wants mail and no click is untold, so enter the link and call again ·
---   2: the same, and its owner has never been told · 4: not safe for work, counted as refused · 5: blocked, counted as
---   refused · {edition, url}: nobody has held the target against these lists, nothing was counted: see vet.lua
-local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'a', 'e', 's', 'j', 'b')
+-- Returns the long URL: open, counted as reached · {method}: protected, counted as refused · nil: no such link, or its
+--   owner's account is closed · 1: nothing was counted: its owner wants mail and no click is untold, so enter the link
+--   and call again · 2: the same, and its owner has never been told · 4: not safe for work, counted as refused ·
+--   5: blocked, counted as refused ·
+--   {edition, url}: nobody has held the target against these lists, nothing was counted: see vet.lua
+local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'a', 'e', 's', 'j', 'b', 'z')
 local url, method = link[1], link[2]
-if not url then
+if not url or link[8] and link[8] % 2 == 1 then
   return nil
 end
 local blocked = ARGV[3] ~= '' and link[7] == ARGV[3] .. '!'

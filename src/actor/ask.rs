@@ -86,6 +86,11 @@ impl<A: Actor> Mailbox<A> {
         self.address.send(message).timeout(self.gate.timeout).await.map_err(AskError::from)?
     }
 
+    /// The same actor behind another gate.
+    pub fn behind(&self, gate: Gate) -> Self {
+        Self { address: self.address.clone(), gate }
+    }
+
     /// The same way narrowed to one message: what another domain's actor holds.
     pub fn narrow<M>(&self) -> Ask<M>
     where

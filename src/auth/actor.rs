@@ -3,20 +3,24 @@
 //! Each message is handled in a future of its own; what must be atomic is a script.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{Actor, Context};
 use futures_util::future::{try_join, try_join_all};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
+use super::closing::{AT_HAND, AT_ONCE, CLOSED};
 use super::courier::Post;
 use super::error::AuthError;
+use super::estate::Estate;
 use super::google::Google;
 use super::keys;
 use super::messages::{
-    Authenticate, Caller, ChangeUsername, CheckSession, EndSessionOf, EndSessions, EnterByPhone,
-    FetchAccount, FetchGoogleKey, HashPassword, Identity, ListSessions, LogIn, LogOutEverywhere, Refresh,
-    Register, RequestReset, RequestVerification, ResetPassword, SendPhoneCode, SignInWithGoogle, SignedIn,
-    Sweep, VerifyEmail, VerifyPassword, Which,
+    Authenticate, Caller, ChangeUsername, CheckSession, CloseAccount, EndSessionOf, EndSessions,
+    EnterByPhone, FetchAccount, FetchGoogleKey, HashPassword, Identity, ListSessions, LogIn,
+    LogOutEverywhere, Refresh, Register, RequestReset, RequestVerification, ResetPassword, SendPhoneCode,
+    SignInWithGoogle, SignedIn, Sweep, SweepClosed, VerifyEmail, VerifyPassword, Which,
 };
 use super::model::{Account, Device, Password, Session};
 use super::opening::{Arrival, Devices};
@@ -27,6 +31,7 @@ use super::tokens::{RefreshToken, Tokens};
 use crate::actor::Ask;
 use crate::config::{AuthConfig, GoogleConfig, GuessConfig};
 use crate::notifier::messages::Notify;
+use crate::outbox::Register as SourceRegister;
 use crate::presence::messages::{SignedIn as LoggedIn, SignedOut, Touch};
 use crate::redis::{Key, Redis};
 use crate::users::messages::{BeginRename, FetchNames, FinishRename, NoteVerified, Welcome};
@@ -65,6 +70,8 @@ pub struct Asks {
     pub notify: Ask<Notify>,
     /// To who has Google's keys.
     pub google_key: Ask<FetchGoogleKey>,
+    /// To those who keep what accounts own.
+    pub estate: Estate,
 }
 
 #[derive(Debug)]
@@ -76,6 +83,12 @@ pub(super) struct Manager {
     pub(super) devices: Devices,
     pub(super) google: Google,
     pub(super) phones: Phones,
+    /// Accounts that something is to be done about, ...
+    pub(super) at_hand: SourceRegister,
+    /// ... and closed ones.
+    pub(super) closed: SourceRegister,
+    pub(super) turns: Arc<Semaphore>,
+    pub(super) recovery_ms: u64,
     tokens: Tokens,
     account_guesses: GuessConfig,
     ip_guesses: GuessConfig,
@@ -97,6 +110,10 @@ impl SessionManager {
             devices: Devices::new(secret),
             google: Google::new(google),
             phones: Phones::new(secret),
+            at_hand: SourceRegister::new(redis.clone(), AT_HAND),
+            closed: SourceRegister::new(redis.clone(), CLOSED),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            recovery_ms: config.recovery_secs * 1000,
             store: AuthStore::new(redis, config),
             asks,
             tokens: Tokens::new(secret, config),
@@ -131,11 +148,13 @@ crate::delegate!(SessionManager, manager {
     RequestVerification => request_verification,
     VerifyEmail => verify_email,
     ChangeUsername => change_username,
+    CloseAccount => close_account,
     Sweep => sweep,
+    SweepClosed => sweep_closed,
 });
 
 impl Manager {
-    async fn register(&self, message: Register) -> Result<SignedIn, AuthError> {
+    async fn register(self: &Rc<Self>, message: Register) -> Result<SignedIn, AuthError> {
         let Register { email, username, password, device } = message;
         let password_hash = self.asks.hash.ask(HashPassword { password, refuse_common: true }).await?;
         let id = UserId::generate(chrono::Utc::now());
@@ -198,7 +217,7 @@ impl Manager {
         })
     }
 
-    async fn log_in(&self, message: LogIn) -> Result<SignedIn, AuthError> {
+    async fn log_in(self: &Rc<Self>, message: LogIn) -> Result<SignedIn, AuthError> {
         let LogIn { identity, password, device } = message;
         let (id, Credentials { account, first_username, password_hash, .. }) =
             self.prove(&identity, password, &device).await?;

@@ -74,6 +74,9 @@ pub enum AuthError {
     /// The datastore failed.
     #[error(transparent)]
     Redis(#[from] RedisFailure),
+    /// What an account owns could not be brought in line with it, or purged.
+    #[error("what the account owns: {0}")]
+    Estate(String),
     /// Hashing or signing failed, which only a bug explains.
     #[error("{0}")]
     Crypto(String),
@@ -118,6 +121,7 @@ impl From<UsersError> for AuthError {
             UsersError::NotFound => Self::AccountGone,
             UsersError::Ask(error) => Self::Ask(error),
             UsersError::Redis(failure) => Self::Redis(failure),
+            UsersError::Storage(error) => Self::Estate(error.to_string()),
         }
     }
 }

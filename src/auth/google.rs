@@ -4,6 +4,8 @@
 //! if Google signed it, for us, about a proven address, and it is of now; whoever made an account here without proving
 //! its address cannot share it with the address' owner.
 
+use std::rc::Rc;
+
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 
@@ -113,7 +115,10 @@ impl Google {
 
 impl Manager {
     /// The account that hangs on the Google account, else the one of the address, which is linked, else a new one.
-    pub(super) async fn sign_in_with_google(&self, message: SignInWithGoogle) -> Result<Entered, AuthError> {
+    pub(super) async fn sign_in_with_google(
+        self: &Rc<Self>,
+        message: SignInWithGoogle,
+    ) -> Result<Entered, AuthError> {
         let SignInWithGoogle { id_token, device } = message;
         let vouched = self.vouched(&id_token).await?;
         for _ in 0..TRIES {
@@ -151,7 +156,7 @@ impl Manager {
 
     /// The link is written before the claim on it is confirmed, as [`super::names`] has it.
     async fn link_and_enter(
-        &self,
+        self: &Rc<Self>,
         id: &UserId,
         credentials: &Credentials,
         vouched: &Vouched,
@@ -183,7 +188,7 @@ impl Manager {
     }
 
     async fn enter(
-        &self,
+        self: &Rc<Self>,
         id: &UserId,
         credentials: &Credentials,
         linked: bool,
@@ -195,7 +200,11 @@ impl Manager {
         Ok(Entered { signed_in, is_new: false })
     }
 
-    async fn register_with_google(&self, vouched: &Vouched, device: &Device) -> Result<Entered, AuthError> {
+    async fn register_with_google(
+        self: &Rc<Self>,
+        vouched: &Vouched,
+        device: &Device,
+    ) -> Result<Entered, AuthError> {
         let Vouched { sub, email } = vouched;
         let id = UserId::generate(chrono::Utc::now());
         let username = Username::of(&id);

@@ -26,7 +26,11 @@
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
 //! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id), `phone`
-//! (digest of the number).
+//! (digest of the number). Once it was closed `gen`, which rises with each closing and each recovery: odd is closed; while it
+//! is closed `until`, the ms until which it can be brought back, and `purging` once nobody can.
+//!
+//! Closed accounts stand in the outbox's register `closed`, by when they were closed; those that something is to be done
+//! about in `closing`.
 //!
 //! Addresses and names stand in keys as digests: key names reach logs and slow-logs. A phone number's digest is keyed,
 //! because there are few enough numbers to try them all.
@@ -136,7 +140,12 @@ pub(super) fn username(space: &Keyspace, username: &Username) -> Key {
 }
 
 pub(super) fn google(space: &Keyspace, sub: &GoogleSub) -> Key {
-    space.root("google", &google_digest(sub))
+    google_of(space, &google_digest(sub))
+}
+
+/// `digest` is a Google account's id's.
+pub(super) fn google_of(space: &Keyspace, digest: &str) -> Key {
+    space.root("google", digest)
 }
 
 pub(super) fn google_digest(sub: &GoogleSub) -> String {

@@ -257,6 +257,19 @@ pub struct ChangeUsername {
     pub username: Username,
 }
 
+/// Close an account: its sessions end and it is nowhere, until somebody logs in to it again, or it is purged.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct CloseAccount {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// Bring what closed and recovered accounts own in line, and purge those whose time has run out.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), AuthError>")]
+pub struct SweepClosed;
+
 /// Carry what crashed nodes left.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), AuthError>")]

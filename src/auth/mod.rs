@@ -8,8 +8,10 @@
 //! session; every path that must end sessions sends [`messages::EndSessions`].
 
 pub mod actor;
+mod closing;
 mod courier;
 pub mod error;
+mod estate;
 pub mod extractor;
 mod google;
 pub mod hasher;
@@ -21,9 +23,11 @@ mod names;
 mod opening;
 mod phone;
 mod proofs;
+mod purge;
 pub mod routes;
 mod store;
 pub mod tokens;
 
 pub use actor::{Asks, SessionManager};
+pub use estate::Estate;
 pub use extractor::AuthUser;

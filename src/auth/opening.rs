@@ -3,6 +3,8 @@
 //! Invariant: a session from a device that the account has not signed in from is never opened without the account
 //! hearing of it, except the very first one; and none with a password that is not the account's at that moment.
 
+use std::rc::Rc;
+
 use futures_util::future::try_join;
 use secrecy::SecretString;
 
@@ -11,8 +13,9 @@ use super::courier::source_of;
 use super::error::AuthError;
 use super::messages::SignedIn;
 use super::model::{Device, SessionId};
-use super::store::{News, Opened};
+use super::store::{News, Opened, Opening};
 use super::tokens::RefreshToken;
+use crate::actor::AskError;
 use crate::notifier::model::{Notice, What};
 use crate::presence::messages::SignedIn as LoggedIn;
 use crate::secrets::Digester;
@@ -58,10 +61,10 @@ fn without_versions(user_agent: &str) -> String {
 }
 
 impl Manager {
-    /// Opens a session. Not only the first one welcomes: whoever crashed between account and profile gets the profile
-    /// with the next.
+    /// Opens a session; a closed account comes back by that. Not only the first one welcomes: whoever crashed between
+    /// account and profile gets the profile with the next.
     pub(super) async fn open_session(
-        &self,
+        self: &Rc<Self>,
         id: &UserId,
         device: &Device,
         welcome: Welcome,
@@ -84,8 +87,17 @@ impl Manager {
         let news = News { device: self.devices.digest(device), proof, password_hash };
         let source = source_of(id);
         let open = async |slip| self.store.open_session(id, &session_id, &jti, device, &news, slip).await;
-        let opened = self.post.leave(&source, &notice, open).await?.ok_or(AuthError::AccountGone)?;
-        let Opened { issued_ms, expires_ms, opened_us, left } = opened;
+        let mut opening = self.post.leave(&source, &notice, &open).await?;
+        if opening == Some(Opening::Closed) {
+            self.recover(id).await?;
+            opening = self.post.leave(&source, &notice, &open).await?;
+        }
+        let Opened { issued_ms, expires_ms, opened_us, left } = match opening {
+            None => return Err(AuthError::AccountGone),
+            // Somebody closes it again and again.
+            Some(Opening::Closed) => return Err(AskError::Saturated.into()),
+            Some(Opening::Done(opened)) => opened,
+        };
         let here = async {
             if !is_new {
                 let signed_in = LoggedIn { user_id: id.clone(), at_us: opened_us };

@@ -6,6 +6,7 @@
 //! has been before.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use secrecy::SecretString;
 
@@ -68,7 +69,7 @@ impl Manager {
     }
 
     /// The code is spent whatever happens after it was right; then the user asks for another one.
-    pub(super) async fn enter_by_phone(&self, message: EnterByPhone) -> Result<Entered, AuthError> {
+    pub(super) async fn enter_by_phone(self: &Rc<Self>, message: EnterByPhone) -> Result<Entered, AuthError> {
         let EnterByPhone { phone, code, device } = message;
         // What cannot be a code costs nobody a try.
         if code.len() != CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -81,16 +82,21 @@ impl Manager {
             Guessed::Wait(time) => return Err(AuthError::CodeWait(time)),
             Guessed::Right => {}
         }
-        let entered = match self.find_by(Name::Phone(&number)).await? {
-            Some((id, known)) => {
-                let welcome = welcome(&id, &known.account, &known.first_username);
-                let signed_in = self.open_session(&id, &device, welcome, Arrival::SignedIn).await?;
-                Entered { signed_in, is_new: false }
-            }
-            None => Entered { signed_in: self.register_phone(&number, &device).await?, is_new: true },
-        };
+        let entered = self.open_or_found(&number, &device).await?;
         self.store.remember_address(entered.signed_in.user_id.as_str(), device.network).await?;
         Ok(entered)
+    }
+
+    async fn open_or_found(self: &Rc<Self>, number: &str, device: &Device) -> Result<Entered, AuthError> {
+        if let Some((id, known)) = self.find_by(Name::Phone(number)).await? {
+            let welcome = welcome(&id, &known.account, &known.first_username);
+            match self.open_session(&id, device, welcome, Arrival::SignedIn).await {
+                // It went for good this moment.
+                Err(AuthError::AccountGone) => {}
+                opened => return Ok(Entered { signed_in: opened?, is_new: false }),
+            }
+        }
+        Ok(Entered { signed_in: self.register_phone(number, device).await?, is_new: true })
     }
 
     async fn asker<'a>(&self, number: &'a str, network: IpAddr) -> Result<Asker<'a>, AuthError> {
@@ -102,7 +108,7 @@ impl Manager {
         Ok(Asker { number, known: is_known.then_some(network) })
     }
 
-    async fn register_phone(&self, number: &str, device: &Device) -> Result<SignedIn, AuthError> {
+    async fn register_phone(self: &Rc<Self>, number: &str, device: &Device) -> Result<SignedIn, AuthError> {
         let id = UserId::generate(chrono::Utc::now());
         let username = Username::of(&id);
         let names = [Name::Phone(number), Name::Username(&username)];

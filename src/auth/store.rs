@@ -1,13 +1,15 @@
 //! The session manager's only way to the datastore: one function per script.
 
+mod closing;
 mod google;
 mod guesses;
 mod opening;
 mod phone;
 mod proofs;
 
+pub(super) use closing::{Closed, Recovered, Taken};
 pub(super) use google::Linked;
-pub(super) use opening::{News, Opened};
+pub(super) use opening::{News, Opened, Opening};
 pub(super) use phone::{Asker, Guessed, Issued};
 
 use std::collections::HashMap;
@@ -143,6 +145,7 @@ pub(super) struct AuthStore {
     grace_ms: u64,
     phone_codes: GuessConfig,
     phone_wrong_per_day: u32,
+    recovery_ms: u64,
 }
 
 impl AuthStore {
@@ -154,6 +157,7 @@ impl AuthStore {
             grace_ms: config.refresh_grace_secs * 1000,
             phone_codes: config.phone_codes,
             phone_wrong_per_day: config.phone_wrong_per_day,
+            recovery_ms: config.recovery_secs * 1000,
         }
     }
 
@@ -252,11 +256,14 @@ impl AuthStore {
         Ok((created_ms > 0).then_some(created_ms))
     }
 
+    async fn account_fields(&self, id: &UserId) -> Result<HashMap<String, String>, RedisFailure> {
+        self.redis.command("HGETALL account", cmd("HGETALL").arg(self.account_key(id))).await
+    }
+
+    /// The account, open or closed. One whose time has run out is as good as gone.
     pub(super) async fn credentials(&self, id: &UserId) -> Result<Option<Credentials>, RedisFailure> {
-        let key = self.account_key(id);
-        let fields: HashMap<String, String> =
-            self.redis.command("HGETALL account", cmd("HGETALL").arg(&key)).await?;
-        Ok((!fields.is_empty()).then(|| credentials(id, fields)))
+        let fields = self.account_fields(id).await?;
+        Ok((!fields.is_empty() && !Self::is_lost(&fields)).then(|| credentials(id, fields)))
     }
 
     pub(super) async fn check_session(
@@ -364,9 +371,11 @@ fn left_and_ended(script: &Script, reply: redis::Value) -> Result<(Left, Ended),
     Ok((Left::new(last, &pending), Ended { ended, left: 0, at_us }))
 }
 
+fn millis(fields: &HashMap<String, String>, name: &str) -> Option<i64> {
+    fields.get(name).and_then(|text| text.parse().ok())
+}
+
 fn credentials(id: &UserId, mut fields: HashMap<String, String>) -> Credentials {
-    let millis =
-        |fields: &HashMap<String, String>, name: &str| fields.get(name).and_then(|text| text.parse().ok());
     let account = Account {
         id: id.to_string(),
         created_ms: millis(&fields, "created").unwrap_or_default(),

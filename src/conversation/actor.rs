@@ -16,8 +16,8 @@ use super::error::ConversationError;
 use super::files::Files;
 use super::messages::{
     Acknowledge, ConversationPage, DeleteMessage, EditMessage, FetchAttachment, FetchMessages, ListBlocks,
-    ListConversations, ListPlace, MarkRead, Marked, MaySend, MessagePage, SendFile, SendMessage, Sent,
-    SetBlock, Shown, Sweep, Type, Upto,
+    ListConversations, ListPlace, MarkRead, Marked, MaySend, MessagePage, PurgeConversations, SendFile,
+    SendMessage, Sent, SetBlock, Shown, Sweep, Type, Upto,
 };
 use super::model::{
     Attachment, Content, Conversation, ConversationId, Intent, Message, MessageId, MessageType, Place, Side,
@@ -34,7 +34,7 @@ use crate::realtime::messages::Deliver;
 use crate::realtime::model::{Event, EventKind, Origin, encode};
 use crate::redis::{Key, Redis, RedisFailure};
 use crate::storage::Storage;
-use crate::users::messages::{FetchPeople, People};
+use crate::users::messages::{FetchNames, FetchPeople, People};
 use crate::users::model::UserId;
 
 /// The kind of our sources in the outbox.
@@ -59,17 +59,19 @@ pub struct Conversations {
 pub struct Asks {
     /// To the people's actor.
     pub people: Ask<FetchPeople>,
+    /// To the same.
+    pub names: Ask<FetchNames>,
     /// To the event log.
     pub deliver: Ask<Deliver>,
     /// To the notifier.
     pub notify: Ask<Notify>,
 }
 
-struct Keeper {
-    store: ConversationStore,
+pub(super) struct Keeper {
+    pub(super) store: ConversationStore,
     files: Files,
     outbox: Rc<Outbox>,
-    asks: Asks,
+    pub(super) asks: Asks,
     /// By their two people.
     pairs: RefCell<Cache<[UserId; 2], Conversation>>,
     /// By their tags.
@@ -118,6 +120,7 @@ crate::delegate!(Conversations, keeper {
     MaySend => may_send,
     SetBlock => set_block,
     ListBlocks => list_blocks,
+    PurgeConversations => purge,
     Type => tell_typing,
     Sweep => sweep,
 });
@@ -135,11 +138,14 @@ impl Keeper {
         let origin = origin.as_ref().map(Origin::to_text).unwrap_or_default();
         for _ in 0..TRIES {
             let (tag, side) = self.part(&conversation, &from)?;
-            let lease = self.outbox.lease(tag.as_str()).await?;
+            let people = self.people_of(&conversation);
+            let (lease, people) =
+                try_join(async { Ok(self.outbox.lease(tag.as_str()).await?) }, people).await?;
+            if !people.0.contains_key(&to) {
+                return Err(ConversationError::UnknownUser);
+            }
             let append = self.store.append(&conversation, side, &content, client_id.as_ref(), lease, &origin);
-            let (appended, people) =
-                try_join(async { Ok(append.await?) }, self.people_of(&conversation)).await?;
-            match appended {
+            match append.await? {
                 Appended::Missing => {
                     self.forget(&conversation);
                     conversation = self.open(&from, &to).await?;
@@ -289,7 +295,7 @@ impl Keeper {
         Err(ConversationError::Busy)
     }
 
-    async fn delete(self: &Rc<Self>, message: DeleteMessage) -> Result<Shown, ConversationError> {
+    pub(super) async fn delete(self: &Rc<Self>, message: DeleteMessage) -> Result<Shown, ConversationError> {
         let DeleteMessage { user, message: id } = message;
         let (conversation, found) = self.message(&user, &id).await?;
         let (tag, side) = self.part(&conversation, &user)?;
@@ -390,7 +396,15 @@ impl Keeper {
         message: FetchAttachment,
     ) -> Result<(MessageType, Attachment), ConversationError> {
         let FetchAttachment { user, message: id, object } = message;
-        match self.message(&user, &id).await?.1.content {
+        let (conversation, message) = self.message(&user, &id).await?;
+        let sender = conversation.person(message.side);
+        if *sender != user {
+            self.exists(sender).await.map_err(|error| match error {
+                ConversationError::UnknownUser => ConversationError::NotFound,
+                error => error,
+            })?;
+        }
+        match message.content {
             Content::File(kind, file) if file.object == object => Ok((kind, file)),
             _ => Err(ConversationError::NotFound),
         }
@@ -404,7 +418,8 @@ impl Keeper {
         };
         let conversation = Conversation { id, people };
         let (tag, side) = self.part(&conversation, &from)?;
-        if self.store.has_blocked(&tag, side.other()).await? {
+        let blocked = async { Ok(self.store.has_blocked(&tag, side.other()).await?) };
+        if try_join(blocked, self.exists(&to)).await?.0 {
             return Err(ConversationError::Blocked);
         }
         Ok(())
@@ -520,7 +535,7 @@ impl Keeper {
         }
     }
 
-    async fn any_conversation(&self, tag: &Tag) -> Result<Option<Conversation>, RedisFailure> {
+    pub(super) async fn any_conversation(&self, tag: &Tag) -> Result<Option<Conversation>, RedisFailure> {
         let known = self.tags.borrow().get(tag).cloned();
         if known.is_some() {
             return Ok(known);
@@ -550,7 +565,11 @@ impl Keeper {
         Ok((conversation, message))
     }
 
-    fn part(&self, conversation: &Conversation, user: &UserId) -> Result<(Tag, Side), ConversationError> {
+    pub(super) fn part(
+        &self,
+        conversation: &Conversation,
+        user: &UserId,
+    ) -> Result<(Tag, Side), ConversationError> {
         let side = conversation.side_of(user).ok_or(ConversationError::NotFound)?;
         Ok((conversation.tag(), side))
     }

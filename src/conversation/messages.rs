@@ -4,7 +4,8 @@ use actix::Message as ActixMessage;
 
 use super::error::ConversationError;
 use super::model::{
-    Attachment, ClientId, Content, Conversation, Message, MessageId, MessageType, Overview, Tag,
+    Attachment, ClientId, Content, Conversation, ConversationId, Message, MessageId, MessageType, Overview,
+    Tag,
 };
 use crate::realtime::model::Origin;
 use crate::storage::Upload;
@@ -168,7 +169,7 @@ pub struct ListPlace {
     /// ms of its last message; where it is now when absent.
     pub last_ms: Option<i64>,
     /// Its id.
-    pub id: super::model::ConversationId,
+    pub id: ConversationId,
 }
 
 /// A page of conversations.
@@ -232,6 +233,34 @@ pub struct Type {
     pub to: UserId,
     /// Whether typing has begun or ended.
     pub typing: bool,
+}
+
+/// Remove, for good, some of what a user who is gone has in conversations. Safe to repeat.
+#[derive(Debug, ActixMessage)]
+#[rtype(result = "Result<Purged, ConversationError>")]
+pub struct PurgeConversations {
+    /// Whose.
+    pub user: UserId,
+    /// Where to go on.
+    pub place: Option<PurgePlace>,
+}
+
+/// A place in a conversation.
+#[derive(Debug, Clone)]
+pub struct PurgePlace {
+    /// Which conversation.
+    pub id: ConversationId,
+    /// Only messages before this one.
+    pub below: Option<u64>,
+}
+
+/// How far a purge has come.
+#[derive(Debug)]
+pub enum Purged {
+    /// There is nothing left.
+    All,
+    /// To this place, or to the end of a conversation.
+    UpTo(Option<PurgePlace>),
 }
 
 /// Carry what crashed nodes left, and remove files that nobody refers to.

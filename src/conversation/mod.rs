@@ -13,6 +13,7 @@ mod files;
 mod keys;
 pub mod messages;
 pub mod model;
+mod purge;
 mod record;
 pub mod routes;
 mod store;

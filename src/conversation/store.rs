@@ -435,6 +435,34 @@ impl ConversationStore {
         Ok(())
     }
 
+    /// Takes a conversation off a user's list.
+    pub(super) async fn unlist(&self, user: &UserId, id: &ConversationId) -> Result<(), RedisFailure> {
+        let key = keys::conversations_of(self.space(), user);
+        self.redis.command("ZREM conversations", cmd("ZREM").arg(key).arg(id.as_str())).await
+    }
+
+    /// Removes a user's lists.
+    pub(super) async fn forget_lists(&self, user: &UserId) -> Result<(), RedisFailure> {
+        let lists = [keys::conversations_of(self.space(), user), keys::blocks_of(self.space(), user)];
+        self.redis.command("UNLINK lists", cmd("UNLINK").arg(&lists)).await
+    }
+
+    /// Removes a conversation that nobody is left of. What leads to it comes first: without it nobody would know whose it
+    /// was. Files in doubt stay until they are resolved.
+    pub(super) async fn erase(&self, conversation: &Conversation) -> Result<(), RedisFailure> {
+        let (space, tag) = (self.space(), conversation.tag());
+        let pair = cmd("DEL").arg(keys::pair(space, &conversation.people)).to_owned();
+        let () = self.redis.command("DEL pair", &pair).await?;
+        let mut command = cmd("UNLINK");
+        command.arg(keys::conversation(space, &tag)).arg(keys::messages(space, &tag));
+        command.arg(keys::intents(space, &tag));
+        for side in [Side::A, Side::B] {
+            command.arg(keys::received(space, &tag, side)).arg(keys::read(space, &tag, side));
+            command.arg(keys::deleted(space, &tag, side));
+        }
+        self.redis.command("UNLINK conversation", &command).await
+    }
+
     /// When the last message of a conversation came, in ms, as a user's list has it.
     pub(super) async fn listed(
         &self,

@@ -13,7 +13,9 @@ use secrecy::SecretString;
 
 use super::error::NotifierError;
 use super::letter::{self, Letter, Way};
-use super::messages::{Change, ChangeNotification, ListNotifications, NotificationPage, Notify, SetMailing};
+use super::messages::{
+    Change, ChangeNotification, ForgetNotifications, ListNotifications, NotificationPage, Notify, SetMailing,
+};
 use super::model::{Mailing, Notice, Recipient, SEAL, What};
 use super::record::{Channel, Notification, Record};
 use super::store::{Entry, Mark, Noted, NotifierStore};
@@ -82,6 +84,7 @@ crate::delegate!(Notifier, desk {
     ListNotifications => list,
     ChangeNotification => change,
     SetMailing => set_mailing,
+    ForgetNotifications => forget,
 });
 
 impl Desk {
@@ -242,6 +245,10 @@ impl Desk {
             Change::Delete => self.store.remove(&user, &id).await?,
         };
         if found { Ok(()) } else { Err(NotifierError::NotFound) }
+    }
+
+    async fn forget(&self, message: ForgetNotifications) -> Result<(), NotifierError> {
+        Ok(self.store.forget(&message.user).await?)
     }
 
     async fn set_mailing(&self, message: SetMailing) -> Result<Mailing, NotifierError> {

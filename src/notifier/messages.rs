@@ -62,6 +62,14 @@ pub struct ChangeNotification {
     pub change: Change,
 }
 
+/// Forget what a user who is gone for good was told. Safe to repeat.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), NotifierError>")]
+pub struct ForgetNotifications {
+    /// Whose.
+    pub user: UserId,
+}
+
 /// Say what a user wants by mail, after changing what is given.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Mailing, NotifierError>")]

@@ -29,6 +29,12 @@ impl Register {
         self.store.due(age_ms, 0, count).await
     }
 
+    /// Enters `source` anew for who last saw it entered at `seen_ms`; returns when. Nothing when somebody else was quicker:
+    /// so an entry is a lease, for who takes it again before it looks due to others.
+    pub async fn take(&self, source: &str, seen_ms: u64) -> Result<Option<u64>, RedisFailure> {
+        self.store.take(source, seen_ms).await
+    }
+
     /// Takes `source` off unless it was entered again after `entered_ms`.
     pub async fn leave(&self, source: &str, entered_ms: u64) -> Result<(), RedisFailure> {
         self.store.release(source, entered_ms).await?;

@@ -9,6 +9,7 @@ use crate::script;
 static LEASE: Script = script!("outbox/lease", 1);
 static DUE: Script = script!("outbox/due", 1);
 static RELEASE: Script = script!("outbox/release", 1);
+static TAKE: Script = script!("outbox/take", 1);
 
 #[derive(Debug, Clone)]
 pub(super) struct OutboxStore {
@@ -50,6 +51,12 @@ impl OutboxStore {
     /// False when the source has been registered again since.
     pub(super) async fn release(&self, source: &str, registered_ms: u64) -> Result<bool, RedisFailure> {
         RELEASE.keys([&self.register]).arg(source).arg(registered_ms).run(&self.redis).await
+    }
+
+    /// When the source is registered from now on; nothing when it has been registered again since `seen_ms`.
+    pub(super) async fn take(&self, source: &str, seen_ms: u64) -> Result<Option<u64>, RedisFailure> {
+        let now_ms: u64 = TAKE.keys([&self.register]).arg(source).arg(seen_ms).run(&self.redis).await?;
+        Ok((now_ms > 0).then_some(now_ms))
     }
 
     /// The oldest intents that are not settled.

@@ -13,8 +13,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::carrier::Courier;
 use super::error::{CarryError, PostsError};
 use super::messages::{
-    AddComment, ChangeLike, Commented, CreatePost, DeleteComment, DeletePost, FetchPost, ListComments,
-    ListLikes, ListPosts, PostPage, Posts, Shown, Slice, Sweep, UpdatePost,
+    AddComment, AlignPosts, ChangeLike, Commented, CreatePost, DeleteComment, DeletePost, FetchPost,
+    ListComments, ListLikes, ListPosts, PostPage, Posts, PurgePosts, Shown, Slice, Sweep, UpdatePost,
 };
 use super::model::{Comment, Like, LikeChange, Post, PostId, Rules, SMALL_PAGE, Stamp};
 use super::store::{self, Liked, PostStore, Settled, Uncommented};
@@ -62,8 +62,8 @@ pub struct Asks {
 }
 
 #[derive(Debug)]
-struct Keeper {
-    store: PostStore,
+pub(super) struct Keeper {
+    pub(super) store: PostStore,
     rules: Rules,
     embedded_bytes: usize,
     people: Ask<FetchPeople>,
@@ -112,6 +112,8 @@ crate::delegate!(PostKeeper, keeper {
     DeleteComment => delete_comment,
     ListLikes => list_likes,
     ListComments => list_comments,
+    AlignPosts => align,
+    PurgePosts => purge,
     Sweep => sweep,
 });
 
@@ -172,7 +174,7 @@ impl Keeper {
     }
 
     /// The post goes first: an entry without a post is dropped by lists, a post without an entry would be lost.
-    async fn delete(&self, message: DeletePost) -> Result<(), PostsError> {
+    pub(super) async fn delete(&self, message: DeletePost) -> Result<(), PostsError> {
         let DeletePost { user, id } = message;
         settle(self.store.delete(&id, &user).await?)?;
         for author in [None, Some(&user)] {

@@ -11,7 +11,8 @@
 //! | `{user:<id>}:posts` | ZSET | post id → its µs, at most `posts.max_posts_per_user` | the account's |
 //!
 //! Fields of a post: `u` author · `t` title · `d` description · `b` content · `m` ms when what it says last changed ·
-//! `v` revision · `s` stamp of the newest like or comment there ever was, absent before. Its id tells when it was made.
+//! `v` revision · `z` generation of the author's account with which it is in line, absent before the first closing: odd is
+//! hidden · `s` stamp of the newest like or comment there ever was, absent before. Its id tells when it was made.
 //!
 //! A comment is a stream entry `<stamp>-0` with one field: the user id, and its value the text.
 //! An intent is `<stamp>|liked <author> <user> <likes>` or `<stamp>|commented <author> <user> <comments> <text>`.

@@ -4,7 +4,7 @@ use actix::Message;
 
 use super::error::{CarryError, PostsError};
 use super::model::{Changes, Comment, Draft, Like, LikeChange, Post, PostId, Stamp};
-use crate::users::messages::People;
+use crate::users::messages::{People, Standing};
 use crate::users::model::UserId;
 
 /// Posts, and everybody who stands in them.
@@ -183,6 +183,27 @@ pub struct ListComments {
     pub before: Option<Stamp>,
     /// How many.
     pub limit: u32,
+}
+
+/// Bring a page of a user's posts in line with the account: a closed one's are nowhere. Safe to repeat and to come late.
+/// Returns the last of them, if there may be more.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<PostId>, PostsError>")]
+pub struct AlignPosts {
+    /// Whose.
+    pub author: UserId,
+    /// The account.
+    pub standing: Standing,
+    /// Only those that are older, as the page before said.
+    pub before: Option<PostId>,
+}
+
+/// Remove some of a user's posts for good. False when there are none left.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, PostsError>")]
+pub struct PurgePosts {
+    /// Whose.
+    pub author: UserId,
 }
 
 /// Tell authors what crashed nodes did not.

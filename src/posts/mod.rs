@@ -14,6 +14,7 @@ mod keys;
 pub mod messages;
 pub mod model;
 pub mod routes;
+mod standing;
 mod store;
 
 pub use actor::{Asks, PostKeeper};

@@ -21,6 +21,7 @@ static LIKE: Script = script!("posts/like", 4);
 static COMMENT: Script = script!("posts/comment", 3);
 static UNCOMMENT: Script = script!("posts/uncomment", 2);
 static LIKES: Script = script!("posts/likes", 2);
+static SUSPEND: Script = script!("posts/suspend", 1);
 static COMMENTS: Script = script!("posts/comments", 2);
 
 /// Intents that a script returns to be carried at once; there are more only when carrying lags behind.
@@ -155,6 +156,26 @@ impl PostStore {
     pub(super) async fn unlist(&self, author: Option<&UserId>, ids: &[&str]) -> Result<(), RedisFailure> {
         let command = cmd("ZREM").arg(self.listing(author)).arg(ids).to_owned();
         self.redis.command("ZREM posts", &command).await
+    }
+
+    /// Puts posts back into the feed, each in its place.
+    pub(super) async fn relist(&self, ids: &[&PostId]) -> Result<(), RedisFailure> {
+        let mut command = cmd("ZADD");
+        command.arg(self.listing(None));
+        for id in ids {
+            command.arg(id.stamp().micros()).arg(id.as_str());
+        }
+        self.redis.command("ZADD posts", &command).await
+    }
+
+    /// The generation of the author's account that the post is in line with afterwards; 0 when it is not the author's.
+    pub(super) async fn suspend(
+        &self,
+        id: &PostId,
+        author: &UserId,
+        generation: u64,
+    ) -> Result<u64, RedisFailure> {
+        SUSPEND.keys([&self.post(id)]).arg(author.as_str()).arg(generation).run(&self.redis).await
     }
 
     /// Writes a post that has an id and a place in the lists.

@@ -9,7 +9,8 @@ use futures_util::future::{try_join, try_join_all};
 use super::error::PresenceError;
 use super::keys::SHARDS;
 use super::messages::{
-    FetchPresence, SetStatus, SignedIn, SignedOut, SocketClosed, SocketOpened, SocketsBeat, Sweep, Touch,
+    FetchPresence, ForgetPresence, SetStatus, SignedIn, SignedOut, SocketClosed, SocketOpened, SocketsBeat,
+    Sweep, Touch,
 };
 use super::model::Presence;
 use super::store::{Closed, PresenceStore};
@@ -58,6 +59,7 @@ crate::delegate!(PresenceKeeper, keeper {
     SignedOut => signed_out,
     Touch => touch,
     FetchPresence => fetch_presence,
+    ForgetPresence => forget,
     Sweep => sweep,
 });
 
@@ -81,6 +83,10 @@ impl Keeper {
             self.store.enlist(user_id, self.socket_ttl_ms).await?;
         }
         Ok(())
+    }
+
+    async fn forget(&self, message: ForgetPresence) -> Result<(), PresenceError> {
+        Ok(self.store.forget(&message.user_id).await?)
     }
 
     async fn socket_closed(&self, message: SocketClosed) -> Result<(), PresenceError> {

@@ -80,6 +80,14 @@ pub struct Touch {
     pub at_us: i64,
 }
 
+/// Forget when a user was here: the account is closed. Safe to repeat.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), PresenceError>")]
+pub struct ForgetPresence {
+    /// Who.
+    pub user_id: UserId,
+}
+
 /// Look up how present people are, all in one round trip.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<HashMap<UserId, Presence>, PresenceError>")]

@@ -1,6 +1,6 @@
 //! The presence keeper's only way to the datastore: one function per script.
 
-use redis::{FromRedisValue, Value, from_redis_value, pipe};
+use redis::{FromRedisValue, Value, cmd, from_redis_value, pipe};
 
 use super::keys;
 use super::model::{OnlineStatus, Presence};
@@ -142,6 +142,13 @@ impl PresenceStore {
         }
         let _changed: usize = call.run(&self.redis).await?;
         Ok(())
+    }
+
+    /// Removes all that is kept of a user. The list comes first: what it leads to is not looked for again.
+    pub(super) async fn forget(&self, id: &UserId) -> Result<(), RedisFailure> {
+        let list = keys::list_of(self.redis.keyspace(), id);
+        let _listed: u8 = self.redis.command("ZREM presence", cmd("ZREM").arg(list).arg(id.as_str())).await?;
+        self.redis.command("DEL presence", cmd("DEL").arg(&self.keys(id))).await
     }
 
     /// In the order of `ids`.

@@ -6,7 +6,7 @@ use actix::{Actor, Context};
 use futures_util::future::try_join_all;
 
 use super::error::RealtimeError;
-use super::messages::{Deliver, HasLog, LogOpened, OpenLog};
+use super::messages::{Deliver, ForgetLog, HasLog, LogOpened, OpenLog};
 use super::model::Event;
 use super::store::LogStore;
 use crate::config::RealtimeConfig;
@@ -39,6 +39,7 @@ crate::delegate!(EventLog, log {
     Deliver => deliver,
     OpenLog => open,
     HasLog => has_log,
+    ForgetLog => forget,
 });
 
 impl Log {
@@ -57,6 +58,10 @@ impl Log {
 
     async fn has_log(&self, message: HasLog) -> Result<bool, RealtimeError> {
         Ok(self.store.has_log(&message.user).await?)
+    }
+
+    async fn forget(&self, message: ForgetLog) -> Result<(), RealtimeError> {
+        Ok(self.store.forget(&message.user).await?)
     }
 
     async fn open(&self, message: OpenLog) -> Result<LogOpened, RealtimeError> {

@@ -25,6 +25,14 @@ pub struct HasLog {
     pub user: UserId,
 }
 
+/// Forget the log of a user who is gone for good. Safe to repeat.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), RealtimeError>")]
+pub struct ForgetLog {
+    /// Whose.
+    pub user: UserId,
+}
+
 /// Say where a user's log stands, and what a device missed; from now on the user has a log.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<LogOpened, RealtimeError>")]

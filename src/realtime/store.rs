@@ -65,6 +65,11 @@ impl LogStore {
         self.redis.command("EXISTS position", cmd("EXISTS").arg(position)).await
     }
 
+    /// Removes a user's log.
+    pub(super) async fn forget(&self, user: &UserId) -> Result<(), RedisFailure> {
+        self.redis.command("UNLINK log", cmd("UNLINK").arg(&keys::all(self.redis.keyspace(), user))).await
+    }
+
     pub(super) async fn open(
         &self,
         user: &UserId,

@@ -16,8 +16,9 @@ use super::clicks::Teller;
 use super::digests::Digests;
 use super::error::ShortenerError;
 use super::messages::{
-    DecideRequest, DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks, ListRequests,
-    RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink, Visit, Visited,
+    AlignLinks, DecideRequest, DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks,
+    ListRequests, PurgeLinks, RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink, Visit,
+    Visited,
 };
 use super::model::{AllowList, Link, Lock, Protection, ReservedWords, ShortCode};
 use super::safety::Safety;
@@ -141,6 +142,8 @@ crate::delegate!(Shortener, links {
     UpdateLink => update,
     DeleteLink => delete,
     FetchStats => stats,
+    AlignLinks => align,
+    PurgeLinks => purge,
 });
 
 impl Links {

@@ -8,6 +8,7 @@ use super::model::{
 };
 use super::visitor::Visitor;
 use crate::auth::model::Password;
+use crate::users::messages::Standing;
 use crate::users::model::{Email, UserId};
 
 /// Make a link.
@@ -239,4 +240,25 @@ pub struct EventPage {
     pub events: Vec<ClickEvent>,
     /// How many are kept.
     pub total: u64,
+}
+
+/// Bring a page of a user's links in line with the account: a closed one's lead nowhere. Safe to repeat and to come late.
+/// Returns where the next page begins.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<u64>, ShortenerError>")]
+pub struct AlignLinks {
+    /// Whose.
+    pub owner: UserId,
+    /// The account.
+    pub standing: Standing,
+    /// Where the page begins, as the page before said.
+    pub before_us: Option<u64>,
+}
+
+/// Remove some of a user's links for good. False when there are none left.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, ShortenerError>")]
+pub struct PurgeLinks {
+    /// Whose.
+    pub owner: UserId,
 }

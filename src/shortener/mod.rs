@@ -22,6 +22,7 @@ mod otp;
 mod passage;
 pub mod routes;
 pub mod safety;
+mod standing;
 mod store;
 pub mod target;
 mod unlock;

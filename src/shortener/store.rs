@@ -5,6 +5,8 @@ mod access;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+mod standing;
+
 use redis::{Value, cmd, pipe};
 use serde::Serialize;
 
@@ -269,12 +271,14 @@ impl LinkStore {
         CLASSIFY.keys([&self.link(code)]).arg(url).arg(u8::from(safe)).run(&self.redis).await
     }
 
-    /// `None` when there is no such link.
+    /// `None` when there is no such link, or its owner's account is closed.
     pub(super) async fn guard(&self, code: &ShortCode) -> Result<Option<Guard>, RedisFailure> {
-        type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
-        let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "m", "h", "o"]).to_owned();
-        let (url, method, hash, owner): Fields = self.redis.command("HMGET link", &command).await?;
-        let Some(target) = url else { return Ok(None) };
+        type Fields = (Option<String>, Option<String>, Option<String>, Option<String>, Option<u64>);
+        let command = cmd("HMGET").arg(self.link(code)).arg(&["u", "m", "h", "o", "z"]).to_owned();
+        let (url, method, hash, owner, generation): Fields =
+            self.redis.command("HMGET link", &command).await?;
+        let is_suspended = generation.is_some_and(|generation| generation % 2 == 1);
+        let Some(target) = url.filter(|_| !is_suspended) else { return Ok(None) };
         let protection = protection(&CLAIM, method.as_deref())?;
         Ok(Some(Guard { target, protection, hash, owner: owner.as_deref().and_then(UserId::parse) }))
     }

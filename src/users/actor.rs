@@ -8,9 +8,9 @@ use futures_util::future::try_join;
 
 use super::error::UsersError;
 use super::messages::{
-    BeginRename, Contact, DirectoryPage, FetchContact, FetchNames, FetchParticipants, FetchPeople, FetchUser,
-    FinishRename, ListDirectory, Names, NoteVerified, People, ReplacedAvatar, SetAvatar, UpdateProfile,
-    Welcome,
+    AlignProfile, BeginRename, Contact, DirectoryPage, FetchContact, FetchNames, FetchParticipants,
+    FetchPeople, FetchUser, FinishRename, IsShown, ListDirectory, Names, NoteVerified, People, PurgeProfile,
+    ReplacedAvatar, SetAvatar, UpdateProfile, Welcome,
 };
 use super::model::{DateOfBirth, Gender, Participant, User, UserId};
 use super::profile::Profile;
@@ -20,6 +20,7 @@ use crate::config::{DirectoryConfig, EmailsShown};
 use crate::presence::messages::FetchPresence;
 use crate::presence::model::Presence;
 use crate::redis::Redis;
+use crate::storage::Storage;
 use crate::values::text::folded;
 
 /// Owns profiles and the directory.
@@ -29,16 +30,23 @@ pub struct PeopleKeeper {
 }
 
 #[derive(Debug)]
-struct Keeper {
-    store: PeopleStore,
+pub(super) struct Keeper {
+    pub(super) store: PeopleStore,
+    pub(super) storage: Storage,
     presence: Ask<FetchPresence>,
     emails: EmailsShown,
 }
 
 impl PeopleKeeper {
     /// A keeper on this worker's connection.
-    pub fn new(redis: Redis, presence: Ask<FetchPresence>, config: &DirectoryConfig) -> Self {
-        let keeper = Keeper { store: PeopleStore::new(redis), presence, emails: config.emails };
+    pub fn new(
+        redis: Redis,
+        storage: Storage,
+        presence: Ask<FetchPresence>,
+        config: &DirectoryConfig,
+    ) -> Self {
+        let store = PeopleStore::new(redis);
+        let keeper = Keeper { store, storage, presence, emails: config.emails };
         Self { keeper: Rc::new(keeper) }
     }
 }
@@ -60,6 +68,9 @@ crate::delegate!(PeopleKeeper, keeper {
     FetchNames => fetch_names,
     BeginRename => begin_rename,
     FinishRename => finish_rename,
+    AlignProfile => align,
+    IsShown => is_shown,
+    PurgeProfile => purge,
 });
 
 /// Somebody with all that is shown.

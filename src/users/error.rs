@@ -3,6 +3,7 @@
 use crate::actor::AskError;
 use crate::presence::error::PresenceError;
 use crate::redis::RedisFailure;
+use crate::storage::StorageError;
 
 /// Failures of the people's actor.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum UsersError {
     /// The datastore failed.
     #[error(transparent)]
     Redis(#[from] RedisFailure),
+    /// The store of pictures failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 impl From<PresenceError> for UsersError {

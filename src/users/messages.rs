@@ -51,6 +51,41 @@ pub struct Contact {
     pub username: String,
 }
 
+/// Whether an account is open or closed, and since when that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Rises with each closing and each recovery: odd is closed.
+    pub generation: u64,
+    /// A time at which the account had this generation, by the datastore's clock. What was made later does not go by it.
+    pub as_of_us: u64,
+}
+
+/// Bring a user's profile in line with the account: a closed one's is nobody's. Safe to repeat and to come late.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), UsersError>")]
+pub struct AlignProfile {
+    /// Whose.
+    pub user_id: UserId,
+    /// The account.
+    pub standing: Standing,
+}
+
+/// Say whether a picture can be shown: its owner's account may be closed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, UsersError>")]
+pub struct IsShown {
+    /// The last segment of the picture's path.
+    pub avatar: String,
+}
+
+/// Remove a user's picture, entries in the directory and profile, for good. Safe to repeat.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), UsersError>")]
+pub struct PurgeProfile {
+    /// Whose.
+    pub user_id: UserId,
+}
+
 /// Look up how people look as authors, all in one round trip. Who is gone is missing from the answer.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<People, UsersError>")]

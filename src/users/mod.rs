@@ -6,12 +6,14 @@
 //! what is missing.
 
 pub mod actor;
+mod avatar;
 pub mod error;
 mod keys;
 pub mod messages;
 pub mod model;
 mod profile;
 pub mod routes;
+mod standing;
 mod store;
 
 pub use actor::PeopleKeeper;

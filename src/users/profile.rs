@@ -21,11 +21,14 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// Nothing when there are no fields: no such user.
+    /// Nothing when there are no fields, or the account is closed: no such user.
     pub(super) fn read(mut fields: HashMap<String, String>) -> Option<Self> {
         let millis = |fields: &HashMap<String, String>, name: &str| {
             fields.get(name).and_then(|text| text.parse().ok()).unwrap_or_default()
         };
+        if fields.get("gen").is_some_and(|generation| is_closed(generation)) {
+            return None;
+        }
         Some(Self {
             username: fields.remove("username")?,
             renaming: fields.remove("renaming"),
@@ -85,6 +88,11 @@ impl Profile {
             last_seen: self.last_seen(presence),
         }
     }
+}
+
+/// Whether an account of this generation, as it is stored, is closed.
+pub(super) fn is_closed(generation: &str) -> bool {
+    generation.parse::<u64>().is_ok_and(|generation| generation % 2 == 1)
 }
 
 /// `a***@example.com`; nothing of an account without an address.

@@ -283,6 +283,7 @@ fn fail(error: UsersError) -> ApiError {
         UsersError::NotFound => ApiError::not_found(NOT_FOUND),
         UsersError::Ask(error) => error.into(),
         UsersError::Redis(failure) => (&failure).into(),
+        UsersError::Storage(error) => error.into(),
     }
 }
 

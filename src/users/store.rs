@@ -7,7 +7,7 @@ use redis::{Value, cmd, pipe};
 use super::keys;
 use super::messages::{Contact, Names, People, Welcome};
 use super::model::{Author, UserId, Username};
-use super::profile::Profile;
+use super::profile::{Profile, is_closed};
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::values::text::folded;
@@ -18,7 +18,12 @@ static UPDATE: Script = script!("users/update", 1);
 static SET_AVATAR: Script = script!("users/set_avatar", 1);
 static BEGIN_RENAME: Script = script!("users/begin_rename", 1);
 static FINISH_RENAME: Script = script!("users/finish_rename", 1);
+static ALIGN: Script = script!("users/align", 1);
+static VEIL: Script = script!("users/veil", 1);
 static PAGE: Script = script!("users/page", 1);
+
+/// How long it is remembered that a picture is shown again: longer than anybody who would hide it can be late.
+const UNVEILED_MS: u64 = 3_600_000;
 
 /// Fields of a profile with what they become; an empty value removes one.
 pub(super) type Changes = Vec<(&'static str, String)>;
@@ -29,6 +34,16 @@ pub(super) enum Renamed {
     NoUser,
     AnotherNoted,
     Done { before: String },
+}
+
+/// A profile that has been brought in line with its account.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Aligned {
+    /// Perhaps a later one than was asked for.
+    pub(super) generation: u64,
+    pub(super) username: String,
+    /// URL path, perhaps empty.
+    pub(super) avatar: String,
 }
 
 /// An entry of the directory.
@@ -92,10 +107,13 @@ impl PeopleStore {
         }
         let mut pipeline = pipe();
         for id in ids {
-            pipeline.cmd("HMGET").arg(self.profile_key(id)).arg(&["username", "avatar"]);
+            pipeline.cmd("HMGET").arg(self.profile_key(id)).arg(&["username", "avatar", "gen"]);
         }
-        let rows: Vec<(Option<String>, Option<String>)> =
+        let rows: Vec<(Option<String>, Option<String>, Option<String>)> =
             self.redis.pipeline("HMGET profiles", &pipeline).await?;
+        let rows = rows.into_iter().map(|(username, avatar, generation)| {
+            (username.filter(|_| !generation.as_deref().is_some_and(is_closed)), avatar)
+        });
         let people = ids.iter().zip(rows).filter_map(|(id, (username, avatar))| {
             let author =
                 Author { id: id.to_string(), username: username?, avatar: avatar.unwrap_or_default() };
@@ -172,6 +190,45 @@ impl PeopleStore {
         }
         let (_done, before): (u8, String) = FINISH_RENAME.read(Value::Array(reply))?;
         Ok(Renamed::Done { before })
+    }
+
+    /// Nothing when there is no profile.
+    pub(super) async fn align(&self, id: &UserId, generation: u64) -> Result<Option<Aligned>, RedisFailure> {
+        let reply: Vec<Value> = ALIGN.keys([&self.profile_key(id)]).arg(generation).run(&self.redis).await?;
+        if reply.is_empty() {
+            return Ok(None);
+        }
+        let (generation, username, avatar) = ALIGN.read(Value::Array(reply))?;
+        Ok(Some(Aligned { generation, username, avatar }))
+    }
+
+    /// False when the picture is in line with this generation or a later one already.
+    pub(super) async fn veil(&self, avatar: &str, generation: u64) -> Result<bool, RedisFailure> {
+        let key = keys::avatar(self.redis.keyspace(), avatar);
+        VEIL.keys([&key]).arg(generation).arg(UNVEILED_MS).run(&self.redis).await
+    }
+
+    /// Of a picture; 0 when its owner's account was never closed.
+    pub(super) async fn generation_of(&self, avatar: &str) -> Result<u64, RedisFailure> {
+        let command = cmd("GET").arg(keys::avatar(self.redis.keyspace(), avatar)).to_owned();
+        let generation: Option<u64> = self.redis.command("GET avatar", &command).await?;
+        Ok(generation.unwrap_or_default())
+    }
+
+    /// Forgets a picture that is gone.
+    pub(super) async fn unveil(&self, avatar: &str) -> Result<(), RedisFailure> {
+        let command = cmd("DEL").arg(keys::avatar(self.redis.keyspace(), avatar)).to_owned();
+        self.redis.command("DEL avatar", &command).await
+    }
+
+    /// The URL path of a user's picture, hidden or not.
+    pub(super) async fn avatar(&self, id: &UserId) -> Result<Option<String>, RedisFailure> {
+        self.redis.command("HGET avatar", cmd("HGET").arg(self.profile_key(id)).arg("avatar")).await
+    }
+
+    /// Removes a profile.
+    pub(super) async fn erase(&self, id: &UserId) -> Result<(), RedisFailure> {
+        self.redis.command("DEL profile", cmd("DEL").arg(self.profile_key(id))).await
     }
 
     /// Puts an entry into the directory, or leaves it there.

@@ -44,4 +44,6 @@ mod url_otp;
 mod url_requests;
 mod url_safety;
 mod url_stats;
+mod user_delete;
+mod user_purge;
 mod users;

@@ -6,6 +6,7 @@
 mod support;
 
 mod auth;
+mod auth_closing;
 mod auth_devices;
 mod auth_google;
 mod auth_phone;

@@ -367,3 +367,28 @@ fn comments_gives_a_slice_newest_first() {
     assert_eq!(texts(newest), ["three", "two"]);
     assert_eq!(texts(comments(&mut bench, "post", &format!("({}-0", stamps[1]), "2")), ["one"]);
 }
+
+#[test]
+fn suspend_hides_a_post_from_all_but_its_author_and_never_goes_back() {
+    let mut bench = with_post();
+    let suspend = |bench: &mut Bench, author: &str, generation: &str| -> i64 {
+        bench.run("posts/suspend", &["post"], &[author, generation])
+    };
+    assert_eq!(suspend(&mut bench, ADA, "1"), 0, "somebody else's");
+    assert_eq!(bench.run::<i64>("posts/suspend", &["none"], &[AUTHOR, "1"]), 0);
+    assert_eq!(suspend(&mut bench, AUTHOR, "1"), 1);
+    let read = |bench: &mut Bench, viewer: &str| -> Value {
+        bench.run("posts/read", &["post", "likes", "comments"], &[viewer, "10", "1000"])
+    };
+    assert_eq!(read(&mut bench, ADA), Value::Nil);
+    assert!(matches!(read(&mut bench, AUTHOR), Value::Array(_)));
+    assert_eq!(like(&mut bench, ADA, "on"), 0);
+    let lease = now_ms(&mut bench);
+    assert_eq!(code(&comment_under(&mut bench, ADA, "hm", lease, "100")), 0);
+    assert_eq!(bench.run::<Value>("posts/likes", &["post", "likes"], &["+inf", "10"]), Value::Nil);
+    assert_eq!(bench.run::<Value>("posts/comments", &["post", "comments"], &["+", "10"]), Value::Nil);
+    assert_eq!(suspend(&mut bench, AUTHOR, "2"), 2);
+    assert_eq!(suspend(&mut bench, AUTHOR, "1"), 2, "late");
+    assert!(matches!(read(&mut bench, ADA), Value::Array(_)));
+    assert_eq!(like(&mut bench, ADA, "on"), 5);
+}

@@ -187,3 +187,62 @@ fn unindex_takes_off_the_listing_it_was_told_of_and_no_newer_one() {
     assert_eq!(unindex(&mut bench, second), 1);
     assert_eq!(bench.command::<i64>("ZCARD", "links", &[]), 0);
 }
+
+fn suspend(bench: &mut Bench, owner: &str, generation: &str, as_of_ms: i64) -> i64 {
+    bench.run("shortener/suspend", &["link"], &[owner, generation, &as_of_ms.to_string()])
+}
+
+#[test]
+fn suspend_goes_by_the_newest_generation_of_its_owners_account() {
+    let mut bench = Bench::new();
+    let now = chrono::Utc::now().timestamp_millis() + 1_000;
+    assert_eq!(suspend(&mut bench, "u1", "1", now), 0);
+    claim(&mut bench, "u1", &[]);
+    assert_eq!(suspend(&mut bench, "u2", "1", now), 0);
+    assert_eq!(suspend(&mut bench, "u1", "1", now), 2);
+    assert_eq!(visit(&mut bench), Value::Nil);
+    assert_eq!(suspend(&mut bench, "u1", "2", now), 2);
+    assert_eq!(suspend(&mut bench, "u1", "1", now), 1, "late");
+    assert_eq!(suspend(&mut bench, "u1", "2", now), 1, "again");
+    assert_eq!(visit(&mut bench), url());
+    assert_eq!(clicks(&mut bench), (Some(1), None), "only what was there is counted");
+}
+
+#[test]
+fn suspend_leaves_alone_what_was_made_after_the_account_was_looked_at() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1", &[]);
+    let before = chrono::Utc::now().timestamp_millis() - 60_000;
+    assert_eq!(suspend(&mut bench, "u1", "1", before), 1);
+    assert_eq!(visit(&mut bench), url());
+}
+
+#[test]
+fn unlock_opens_no_suspended_link() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1", &["m", "PASSWORD", "h", "x"]);
+    suspend(&mut bench, "u1", "1", chrono::Utc::now().timestamp_millis() + 1_000);
+    assert_eq!(unlock(&mut bench, "x", "1"), Value::Nil);
+    assert_eq!(clicks(&mut bench), (None, None));
+}
+
+#[test]
+fn purge_removes_a_link_and_keeps_its_code_from_everybody_for_a_while() {
+    let mut bench = Bench::new();
+    let keys = ["link", "events", "requests", "asked", "closed", "notices", "guesses", "mails"];
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 0);
+    claim(&mut bench, "u1", &["a", "1"]);
+    visit(&mut bench);
+    bench.command::<i64>("HSET", "guesses", &["fails", "1"]);
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u2", "60"]), 0);
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 1);
+    let left: Vec<String> = bench.command("HGETALL", "link", &[]);
+    assert_eq!(left, ["x", "1"], "nothing says whose it was");
+    assert!((1..=60).contains(&bench.command::<i64>("TTL", "link", &[])));
+    assert_eq!(bench.command::<i64>("EXISTS", "events", &[]), 0);
+    assert_eq!(bench.command::<i64>("EXISTS", "guesses", &[]), 0);
+    for owner in ["", "u1", "u2"] {
+        assert_eq!(claim(&mut bench, owner, &[]), 0, "{owner}");
+    }
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 0, "again");
+}

@@ -1,5 +1,7 @@
 //! `lua/users/*`.
 
+use redis::Value;
+
 use crate::Bench;
 
 fn with_profile() -> Bench {
@@ -136,4 +138,38 @@ fn page_counts_and_lists_those_whose_names_begin_with_a_text() {
     assert_eq!(page(&mut bench, "\u{e9}", "0", "9").0, 1);
     assert_eq!(page(&mut bench, "\u{10ffff}", "0", "9").0, 1);
     assert_eq!(page(&mut bench, "nobody", "0", "9"), (0, vec![]));
+}
+
+#[test]
+fn align_keeps_the_newest_generation_of_the_account() {
+    let mut bench = Bench::new();
+    let align = |bench: &mut Bench, generation: &str| -> Vec<Value> {
+        bench.run("users/align", &["profile"], &[generation])
+    };
+    assert!(align(&mut bench, "1").is_empty(), "no profile");
+    assert_eq!(bench.command::<i64>("EXISTS", "profile", &[]), 0);
+    bench.command::<i64>("HSET", "profile", &["username", "Ada", "avatar", "/a.png"]);
+    for (given, holds) in [("1", 1), ("2", 2), ("1", 2)] {
+        let reply = align(&mut bench, given);
+        let reply: (u64, String, String) = redis::from_redis_value(Value::Array(reply)).unwrap();
+        assert_eq!(reply, (holds, "Ada".to_owned(), "/a.png".to_owned()));
+    }
+    bench.command::<i64>("HDEL", "profile", &["avatar"]);
+    let reply: (u64, String, String) = redis::from_redis_value(Value::Array(align(&mut bench, "3"))).unwrap();
+    assert_eq!(reply.2, "");
+}
+
+#[test]
+fn veil_keeps_a_picture_hidden_for_as_long_as_the_account_is_closed() {
+    let mut bench = Bench::new();
+    let veil = |bench: &mut Bench, generation: &str| -> i64 {
+        bench.run("users/veil", &["avatar"], &[generation, "60000"])
+    };
+    assert_eq!(veil(&mut bench, "0"), 0, "never closed");
+    assert_eq!((veil(&mut bench, "1"), veil(&mut bench, "1")), (1, 0));
+    assert_eq!(bench.command::<i64>("PTTL", "avatar", &[]), -1);
+    assert_eq!((veil(&mut bench, "2"), veil(&mut bench, "1")), (1, 0));
+    assert!(bench.command::<i64>("PTTL", "avatar", &[]) > 0);
+    assert_eq!(veil(&mut bench, "3"), 1);
+    assert_eq!(bench.command::<i64>("PTTL", "avatar", &[]), -1);
 }

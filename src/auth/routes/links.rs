@@ -16,7 +16,8 @@ use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
 use crate::auth::extractor::{AuthUser, bearer};
 use crate::auth::messages::{
-    EndSessions, Entered, FetchAccount, Identity, ListSessions, LogIn, Refresh, Register, SignedIn, Which,
+    CloseAccount, EndSessions, Entered, FetchAccount, Identity, ListSessions, LogIn, Refresh, Register,
+    SignedIn, Which,
 };
 use crate::auth::model::{Device, Password, SessionId};
 use crate::http::client::AllowedOrigins;
@@ -42,7 +43,7 @@ pub fn routes() -> Vec<Endpoint> {
         at("/api/v1/auth/me").get(me),
         at("/api/v1/auth/logout").delete(logout),
         at("/api/v1/auth/logout/{session_id}").delete(logout_other),
-        at("/api/v1/user/me").get(profile),
+        at("/api/v1/user/me").get(profile).delete(close),
         at("/api/v1/user/sessions").get(sessions),
     ]
 }
@@ -242,6 +243,18 @@ pub async fn profile(user: AuthUser, manager: Manager) -> Answer {
     Ok(envelope::links(StatusCode::OK, "User details fetched successfully", AccountBody { user }))
 }
 
+/// Delete the caller's account: all sessions end, and nobody sees anything of it any more. A login within 30 days brings it
+/// back; then it is purged.
+#[utoipa::path(delete, path = "/api/v1/user/me", tag = "links: user", security(("access" = [])), responses(
+    (status = 200, body = LinksDone),
+    (status = 400, body = LinksFailure),
+    (status = 401, body = LinksFailure),
+))]
+pub async fn close(user: AuthUser, manager: Manager) -> Answer {
+    manager.ask(CloseAccount { user_id: user.id().clone() }).await.map_err(fail)?;
+    without_cookie(envelope::links_done("User deleted successfully! - 30 days to recover"))
+}
+
 /// The caller's live sessions.
 #[utoipa::path(get, path = "/api/v1/user/sessions", tag = "links: user", security(("access" = [])), responses(
     (status = 200, body = LinksAnswer<SessionsBody>),
@@ -275,7 +288,11 @@ pub async fn logout(user: AuthUser, manager: Manager) -> Answer {
         Ok(()) | Err(AuthError::UnknownSession) => {}
         Err(error) => return Err(fail(error)),
     }
-    let mut response = envelope::links_done("User logged out successfully");
+    without_cookie(envelope::links_done("User logged out successfully"))
+}
+
+/// The answer to somebody whose session has ended.
+fn without_cookie(mut response: HttpResponse) -> Answer {
     let mut expired = refresh_cookie(String::new(), 0);
     expired.make_removal();
     if let Err(error) = response.add_cookie(&expired) {

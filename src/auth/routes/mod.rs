@@ -65,7 +65,7 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         AuthError::Lapsed | AuthError::GoogleTaken | AuthError::GoogleKeysAway => ApiError::unavailable(),
         AuthError::Ask(error) => error.into(),
         AuthError::Redis(failure) => (&failure).into(),
-        AuthError::Crypto(_) => ApiError::internal(&error),
+        AuthError::Crypto(_) | AuthError::Estate(_) => ApiError::internal(&error),
     }
 }
 

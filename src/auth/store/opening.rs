@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::{AuthStore, leaving};
+use super::{AuthStore, code, leaving};
 use crate::auth::courier::{Leaving, Left, Slip};
 use crate::auth::keys::{self, DEVICE_MS, DEVICES, ProofKind};
 use crate::auth::model::{Device, SessionId};
@@ -21,6 +21,14 @@ pub(in crate::auth) struct News {
     pub(in crate::auth) proof: Option<Proof>,
     /// What the account's password must still be.
     pub(in crate::auth) password_hash: Option<String>,
+}
+
+/// Outcome of opening a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::auth) enum Opening {
+    /// The account is closed.
+    Closed,
+    Done(Opened),
 }
 
 /// An opened session.
@@ -42,7 +50,7 @@ impl AuthStore {
         device: &Device,
         news: &News,
         slip: Slip,
-    ) -> Result<Leaving<Option<Opened>>, RedisFailure> {
+    ) -> Result<Leaving<Option<Opening>>, RedisFailure> {
         let space = self.redis.keyspace();
         let (digest, ttl_ms) =
             news.proof.as_ref().map_or(("", 0), |proof| (proof.digest.as_str(), proof.ttl_ms));
@@ -67,11 +75,14 @@ impl AuthStore {
             .arg(slip.arguments())
             .run(&self.redis)
             .await?;
+        if code(&reply) == 4 {
+            return Ok(Leaving::Done(Some(Opening::Closed)));
+        }
         leaving(reply, |reply| {
             let (_opened, issued_ms, expires_ms, opened_us, last, pending): (u8, _, _, _, u64, Vec<String>) =
                 OPEN_SESSION.read(reply)?;
             let left = (last > 0).then(|| Left::new(last, &pending));
-            Ok(Opened { issued_ms, expires_ms, opened_us, left })
+            Ok(Opening::Done(Opened { issued_ms, expires_ms, opened_us, left }))
         })
     }
 }

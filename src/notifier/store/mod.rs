@@ -153,6 +153,14 @@ impl NotifierStore {
         self.redis.pipeline("HSET mailing", &pipeline).await
     }
 
+    /// Removes what a user was told, and wishes.
+    pub(in crate::notifier) async fn forget(&self, of: &UserId) -> Result<(), RedisFailure> {
+        let space = self.redis.keyspace();
+        let mut command = cmd("UNLINK");
+        command.arg(&keys::list(space, of)).arg(keys::mailing(space, of));
+        self.redis.command("UNLINK notifications", &command).await
+    }
+
     /// Counts a mail to an address that nobody has proven to be his; how many that makes today.
     pub(in crate::notifier) async fn count_mail(&self, digest: &str) -> Result<u32, RedisFailure> {
         let key = keys::mailed(self.redis.keyspace(), digest);

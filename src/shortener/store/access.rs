@@ -92,7 +92,7 @@ struct Stored {
 }
 
 impl LinkStore {
-    fn notices(&self, code: &ShortCode) -> Key {
+    pub(super) fn notices(&self, code: &ShortCode) -> Key {
         keys::notices(self.redis.keyspace(), code.as_str())
     }
 

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, People, invalid, own_failure, presence_failure};
+use super::{Answer, People, fail, invalid, own_failure, presence_failure};
 use crate::actor::{Ask, Mailbox};
 use crate::auth::AuthUser;
 use crate::http::ApiError;
@@ -21,13 +21,11 @@ use crate::media::painter::PaintAvatar;
 use crate::presence::messages::SetStatus;
 use crate::presence::model::OnlineStatus;
 use crate::storage::{ObjectName, Storage};
-use crate::users::messages::SetAvatar;
+use crate::users::avatar::{FOLDER, UPLOADS, object_of};
+use crate::users::messages::{IsShown, SetAvatar};
 use crate::users::model::{User, UserId};
 
 const SHAPE: Shape = Shape { file: &["avatar", "file"], texts: &["_id", "status"] };
-/// Where avatars lie in the store, and what stands before that in their URL paths.
-const FOLDER: &str = "avatars";
-const UPLOADS: &str = "/uploads/";
 /// A name never comes again, so whoever has it need not ask.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
@@ -116,8 +114,7 @@ async fn replace(store: Store, people: People, user_id: UserId, picture: Picture
         let path = format!("{UPLOADS}{}", object.as_str());
         // After a failure nobody knows to which of the two the profile points, so both stay.
         let replaced = people.ask(SetAvatar { user_id, path }).await.map_err(own_failure)?;
-        let old = replaced.old.as_deref().and_then(|path| path.strip_prefix(UPLOADS));
-        if let Some(old) = old.and_then(ObjectName::parse)
+        if let Some(old) = replaced.old.as_deref().and_then(object_of)
             && let Err(error) = store.delete(&old).await
         {
             tracing::warn!(%error, object = old.as_str(), "an avatar that nobody has any more stays behind");
@@ -137,13 +134,16 @@ async fn replace(store: Store, people: People, user_id: UserId, picture: Picture
         (status = 404, body = SocialFailure),
         (status = 416, description = "No such range", body = SocialFailure),
     ))]
-pub async fn show(request: HttpRequest, store: Store, name: web::Path<String>) -> Answer {
+pub async fn show(request: HttpRequest, store: Store, people: People, name: web::Path<String>) -> Answer {
     rate_limit::by_address(&request, LimitedAction::Download)?;
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let object = ObjectName::parse(&format!("{FOLDER}/{name}"));
     let (Some(object), Some(mime)) = (object, mime_of(extension)) else {
         return Err(ApiError::of_status(StatusCode::NOT_FOUND));
     };
+    if !people.ask(IsShown { avatar: name.into_inner() }).await.map_err(fail)? {
+        return Err(ApiError::of_status(StatusCode::NOT_FOUND));
+    }
     let presentation = Presentation { mime, cache_control: FOR_EVER, file_name: None };
     download::answer(&request, &store, &object, presentation).await
 }
