@@ -12,6 +12,7 @@ mod external;
 mod mail;
 mod messages;
 mod process;
+mod purge;
 mod realtime;
 mod start_stop;
 mod uploads;
