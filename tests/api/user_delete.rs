@@ -6,6 +6,7 @@ use crate::files::{form, sent, url};
 use crate::support::TestServer;
 use crate::support::client::{Answer, Client};
 use crate::support::form::Form;
+use crate::support::google::Google;
 use crate::support::mail::{code, eventually};
 use crate::support::person::{Person, id};
 use crate::support::pictures::flat_png;
@@ -38,6 +39,7 @@ async fn back(server: &TestServer, person: &Person) -> Person {
 pub struct Estate {
     pub code: String,
     pub guarded: String,
+    pub asked: String,
     pub post: String,
     pub others_post: String,
     pub avatar: String,
@@ -59,6 +61,8 @@ pub async fn estate(ada: &Person, bob: &Person) -> Estate {
         "longUrl": "https://example.com/b", "protectionMethod": "PASSWORD", "urlPassword": "plum tractor",
     });
     let guarded = client.shorten(&protected).await;
+    let approved = json!({ "longUrl": "https://example.com/c", "protectionMethod": "APPROVE" });
+    let asked = client.shorten(&approved).await;
     let (own, others_post) = (post(client, "ada's").await, post(&bob.client, "bob's").await);
     for post in [&own, &others_post] {
         let text = json!({ "text": "hm" });
@@ -72,7 +76,7 @@ pub async fn estate(ada: &Person, bob: &Person) -> Estate {
     let file = url(&sent(ada, bob, "notes.txt", b"some words").await).to_owned();
     ada.send(bob, "hello").await;
     bob.send(ada, "hello yourself").await;
-    Estate { code, guarded, post: own, others_post, avatar, file }
+    Estate { code, guarded, asked, post: own, others_post, avatar, file }
 }
 
 async fn status(client: &Client, path: &str) -> u16 {
@@ -93,7 +97,7 @@ async fn feed(viewer: &Client) -> Vec<String> {
 async fn assert_seen(server: &TestServer, ada: &Person, bob: &Person, estate: &Estate, seen: bool) {
     let guest = server.client();
     let expect = |yes: u16| if seen { yes } else { 404 };
-    let Estate { code, guarded, post, others_post, avatar, file } = estate;
+    let Estate { code, guarded, post, others_post, avatar, file, .. } = estate;
     for (client, path, yes) in [
         (&guest, format!("/{code}"), 302),
         (&guest, format!("/{guarded}"), 401),
@@ -114,6 +118,12 @@ async fn assert_seen(server: &TestServer, ada: &Person, bob: &Person, estate: &E
         .send()
         .await;
     assert_eq!(opened.status, expect(200));
+    let access = guest
+        .post(&format!("/api/v1/url/{}/requests", estate.asked))
+        .json(&json!({ "email": format!("{}@example.com", nanoid::nanoid!(10)) }))
+        .send()
+        .await;
+    assert_eq!(access.status, expect(202));
     let liked = bob.client.put(&format!("/api/posts/{post}/like")).send().await;
     assert_eq!(liked.status, expect(200));
     let said = json!({ "text": "me too" });
@@ -182,7 +192,7 @@ async fn a_closed_account_is_nowhere_and_a_login_brings_all_of_it_back() {
         let ada = back(&server, &ada).await;
         assert_seen(&server, &ada, &bob, &owned, true).await;
         let links = ada.client.get("/api/v1/url").send().await;
-        assert_eq!(links.json["data"]["urls"].as_array().unwrap().len(), 2, "{links:?}");
+        assert_eq!(links.json["data"]["urls"].as_array().unwrap().len(), 3, "{links:?}");
         let posts = ada.client.get("/api/posts/my-posts").send().await;
         assert_eq!(posts.json["posts"].as_array().unwrap().len(), 1, "{posts:?}");
     }
@@ -345,4 +355,20 @@ async fn nobody_learns_when_a_closed_accounts_owner_was_last_here() {
     let watched = socket.granted("presence.watch", json!({ "userIds": [ada.id] })).await;
     assert_eq!(watched["states"][0]["status"], "offline", "{watched}");
     assert!(watched["states"][0]["lastSeen"].is_null(), "{watched}");
+}
+
+#[tokio::test]
+async fn a_google_account_brings_an_account_back_too() {
+    let google = Google::start();
+    let server = TestServer::start_with(|config| google.configure(config));
+    let client = server.client();
+    let mut ids = Vec::new();
+    for status in [201, 200] {
+        let body = json!({ "idToken": google.token("1001", "ada@gmail.com") });
+        let entered = client.post("/api/v1/auth/google").json(&body).send().await;
+        assert_eq!(entered.status, status, "{entered:?}");
+        ids.push(entered.json["data"]["id"].clone());
+        close(&client.with_token(entered.json["data"]["accessToken"].as_str().unwrap())).await;
+    }
+    assert_eq!(ids[0], ids[1]);
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::files::{sent, url};
 use crate::support::TestServer;
+use crate::support::google::Google;
 use crate::support::mail::{code, eventually};
 use crate::support::person::{Person, id};
 use crate::support::redis_server;
@@ -56,6 +57,12 @@ async fn after_the_time_the_account_and_all_it_owned_is_gone_for_good() {
     let kept = sent(&bob, &ada, "bobs.txt", b"from bob").await;
     bob.client.put(&format!("/api/posts/{}/like", owned.post)).send().await;
     let (socket, _) = ada.connect().await;
+    assert_eq!(ada.client.get("/api/v1/user/verify-email").send().await.status, 200);
+    let reset = json!({ "email": ada.email });
+    assert_eq!(server.client().post("/api/v1/auth/reset-password").json(&reset).send().await.status, 200);
+    let request = json!({ "email": bob.email, "reason": "please" });
+    let path = format!("/api/v1/url/{}/requests", owned.asked);
+    assert_eq!(server.client().post(&path).json(&request).send().await.status, 202);
     let wrong = json!({ "email": ada.email, "password": "plum tractor 71 violeT" });
     server.client().post("/api/v1/auth/login").json(&wrong).send().await;
     assert!(keys_with(&server, &ada.id).len() > 10);
@@ -68,10 +75,13 @@ async fn after_the_time_the_account_and_all_it_owned_is_gone_for_good() {
     let pair = format!("{}:{}", pair.iter().min().unwrap(), pair.iter().max().unwrap());
     let left = keys_with(&server, &ada.id);
     assert_eq!(left, [server.key(&format!("{{pair:{pair}}}"))], "what bob's conversation is found by");
-    for (what, name) in [("link", &owned.code), ("link", &owned.guarded)] {
-        let keys = keys_with(&server, &format!("{{{what}:{name}}}"));
+    for code in [&owned.code, &owned.guarded] {
+        let keys = keys_with(&server, &format!("{{link:{code}}}"));
         assert_eq!(keys.len(), 1, "a tombstone: {keys:?}");
     }
+    let keys = keys_with(&server, &format!("{{link:{}}}", owned.asked));
+    let lapses = |key: &&String| key.contains(":otp");
+    assert_eq!(keys.iter().filter(|key| !lapses(key)).count(), 1, "{keys:?}");
     assert!(keys_with(&server, &format!("{{post:{}}}", owned.post)).is_empty());
     eventually("files are gone", || (server.uploads().len() == 1).then_some(())).await;
 
@@ -208,4 +218,26 @@ async fn a_conversation_goes_with_the_last_of_its_two() {
     }
     assert!(keys_with(&server, "{conv:").is_empty(), "{:?}", keys_with(&server, "{conv:"));
     assert!(keys_with(&server, "{pair:").is_empty());
+}
+
+#[tokio::test]
+async fn a_google_account_is_free_too_and_nothing_else_stays() {
+    let google = Google::start();
+    let server = TestServer::start_with(|config| {
+        config.auth.recovery_secs = 1;
+        google.configure(config);
+    });
+    let client = server.client();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let body = json!({ "idToken": google.token("1001", "ada@gmail.com") });
+        let entered = client.post("/api/v1/auth/google").json(&body).send().await;
+        assert_eq!(entered.status, 201, "{entered:?}");
+        let user = entered.json["data"]["id"].as_str().unwrap().to_owned();
+        close(&client.with_token(entered.json["data"]["accessToken"].as_str().unwrap())).await;
+        purged(&server, &user).await;
+        assert!(keys_with(&server, &user).is_empty(), "{:?}", keys_with(&server, &user));
+        ids.push(user);
+    }
+    assert_ne!(ids[0], ids[1]);
 }
