@@ -35,6 +35,7 @@ mod presence;
 mod realtime;
 mod redirect;
 mod secrets;
+mod sms_webhook;
 mod storage_s3;
 mod story;
 mod uploads;
