@@ -105,7 +105,7 @@ impl Base {
         let events = Mailbox::new(events.start(), blueprint.gate());
         let asks = notifier::Asks {
             contact: people.narrow(),
-            presence: presence.narrow(),
+            attention: presence.narrow(),
             deliver: events.narrow(),
             has_log: events.narrow(),
         };

@@ -1,6 +1,6 @@
 #!lua
 -- Lists notices among a user's notifications, each once, whoever repeats it. What is about the same as a notification that
--- has not been read is counted there.
+-- is neither read nor older than it may be is counted there.
 -- KEYS[1]  HASH  notification id -> JSON {at, n, topic, ...}: ms when it last changed, notices it stands for, what about
 -- KEYS[2]  HASH  topic -> id of the unread notification about it
 -- KEYS[3]  HASH  source -> highest intent listed
@@ -9,33 +9,29 @@
 -- ARGV[2]  notifications to keep; of more, the oldest tenth goes
 -- ARGV[3]  ms that all of it lives
 -- ARGV[4]  sources in a hash; a full one becomes the earlier one, whose sources are forgotten
--- ARGV[5..]  intent, topic or '', id or '', JSON without `at`, id of its mail or '', JSON of that; and so on
--- Returns for each notice 1: it is listed · 2: it is counted in another; the same whenever it is repeated
+-- ARGV[5..]  intent, topic or '', ms since 1970 before which a notification about that is too old, id, JSON without `at`;
+--            and so on
+-- Returns for each notice 1: it is listed · 2: it is counted in another; the same whenever it is repeated, but that a
+--   listed one of a topic counts as counted once it is gone
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local applied = redis.call('HGET', KEYS[3], ARGV[1]) or redis.call('HGET', KEYS[4], ARGV[1])
 applied = tonumber(applied or '0')
 local codes = {}
-local function put(id, json)
-  if id ~= '' then
-    redis.call('HSET', KEYS[1], id, '{"at":' .. now .. ',' .. string.sub(json, 2))
-  end
-end
-for i = 5, #ARGV, 6 do
-  local intent, topic, id, mail = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
+for i = 5, #ARGV, 5 do
+  local intent, topic, id = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 3]
   local about = topic ~= '' and redis.call('HGET', KEYS[2], topic)
-  local seen = about and redis.call('HGET', KEYS[1], about)
+  local raw = about and redis.call('HGET', KEYS[1], about)
+  local seen = raw and cjson.decode(raw)
   if intent <= applied then
-    codes[#codes + 1] = redis.call('HEXISTS', KEYS[1], id ~= '' and id or mail) == 1 and 1 or 2
-  elseif seen then
-    local notification = cjson.decode(seen)
-    notification.n, notification.at = notification.n + 1, tonumber(now)
-    redis.call('HSET', KEYS[1], about, cjson.encode(notification))
+    codes[#codes + 1] = (topic == '' or redis.call('HEXISTS', KEYS[1], id) == 1) and 1 or 2
+  elseif seen and seen.at >= tonumber(ARGV[i + 2]) then
+    seen.n, seen.at = seen.n + 1, tonumber(now)
+    redis.call('HSET', KEYS[1], about, cjson.encode(seen))
     codes[#codes + 1] = 2
   else
-    put(id, ARGV[i + 3])
-    put(mail, ARGV[i + 5])
-    if topic ~= '' and id ~= '' then
+    redis.call('HSET', KEYS[1], id, '{"at":' .. now .. ',' .. string.sub(ARGV[i + 4], 2))
+    if topic ~= '' then
       redis.call('HSET', KEYS[2], topic, id)
     end
     codes[#codes + 1] = 1

@@ -4,11 +4,12 @@
 //! in the queues of what goes out. They lie in different slots, so each step may be repeated, and the intent that the
 //! notice comes from is settled when all are done.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use actix::{Actor, Context};
 use aws_lc_rs::digest;
+use futures_util::future::try_join_all;
 use secrecy::SecretString;
 
 use super::error::NotifierError;
@@ -18,17 +19,21 @@ use super::messages::{
 };
 use super::model::{Mailing, Notice, Recipient, SEAL, What};
 use super::record::{Channel, Notification, Record};
-use super::store::{Entry, Mark, Noted, NotifierStore};
+use super::store::{Entry, Mark, Noted, NotifierStore, Queued};
 use crate::actor::Ask;
 use crate::config::NotifierConfig;
-use crate::presence::messages::FetchPresence;
-use crate::presence::model::OnlineStatus;
+use crate::presence::messages::FetchAttention;
 use crate::realtime::messages::{Deliver, HasLog};
 use crate::realtime::model::{Event, EventKind};
 use crate::redis::Redis;
 use crate::secrets::{Digester, Seal};
 use crate::users::messages::{Contact, FetchContact};
 use crate::users::model::UserId;
+
+/// What is about the same is counted in one notification for so long. ms
+const GROUPED_MS: i64 = 3_600_000;
+/// Messages of a conversation are, at the least, for so long, even if one looks in now and then. ms
+const SEEN_MS: i64 = 600_000;
 
 /// Owns notifications.
 #[derive(Debug)]
@@ -42,7 +47,7 @@ pub struct Asks {
     /// To the people's actor.
     pub contact: Ask<FetchContact>,
     /// To the presence keeper.
-    pub presence: Ask<FetchPresence>,
+    pub attention: Ask<FetchAttention>,
     /// To the event log.
     pub deliver: Ask<Deliver>,
     /// To the same.
@@ -58,8 +63,18 @@ struct Desk {
     unverified_per_day: u32,
 }
 
-/// Letters of one way, by intent.
-type Letters = Vec<(u64, String)>;
+/// Where a user is written to.
+struct Address {
+    email: String,
+    /// Nobody has proven that it is the user's.
+    is_limited: bool,
+}
+
+impl AsRef<str> for Address {
+    fn as_ref(&self) -> &str {
+        &self.email
+    }
+}
 
 impl Notifier {
     /// A notifier on this worker's connection.
@@ -90,7 +105,7 @@ crate::delegate!(Notifier, desk {
 impl Desk {
     async fn notify(&self, message: Notify) -> Result<(), NotifierError> {
         let Notify { source, notices } = message;
-        let (mut mails, mut texts): (Letters, Letters) = (Vec::new(), Vec::new());
+        let mut letters: Vec<(Way, u64, String)> = Vec::new();
         let mut per_user: Vec<(UserId, Vec<(u64, What)>)> = Vec::new();
         for (intent, Notice { to, what }) in notices {
             match to {
@@ -99,20 +114,33 @@ impl Desk {
                     None => per_user.push((id, vec![(intent, what)])),
                 },
                 Recipient::Address(to) => {
-                    mails.push((intent, self.letter(&source, intent, &to, what, None)));
+                    let id = self.letter_id(&source, intent, &to);
+                    letters.push((Way::Mail, intent, self.letter(id, to, what, None)));
                 }
                 Recipient::Phone(to) => {
-                    texts.push((intent, self.letter(&source, intent, &to, what, None)));
+                    let id = self.letter_id(&source, intent, &to);
+                    letters.push((Way::Sms, intent, self.letter(id, to, what, None)));
                 }
             }
         }
         for (user, told) in per_user {
-            mails.extend(self.tell(&source, &user, told).await?);
+            letters.extend(self.tell(&source, &user, told).await?);
         }
-        mails.sort_by_key(|(intent, _)| *intent);
-        for (way, letters) in [(Way::Mail, mails), (Way::Sms, texts)] {
-            if !letters.is_empty() && !self.store.enqueue(way, &source, &letters).await? {
-                return Err(NotifierError::Backlog);
+        letters.sort_by_key(|(_, intent, _)| *intent);
+        for way in Way::ALL {
+            let mine = letters.iter().filter(|(of, ..)| *of == way);
+            let mine: Vec<(u64, String)> =
+                mine.map(|(_, intent, sealed)| (*intent, sealed.clone())).collect();
+            if mine.is_empty() {
+                continue;
+            }
+            match self.store.enqueue(way, &source, &mine).await? {
+                Queued::All => {}
+                Queued::But { dropped } => {
+                    metrics::counter!("ayrene_outgoing_total", "way" => way.as_str(), "outcome" => "dropped")
+                        .increment(dropped);
+                }
+                Queued::Full => return Err(NotifierError::Backlog),
             }
         }
         Ok(())
@@ -124,106 +152,145 @@ impl Desk {
         source: &str,
         user: &UserId,
         mut told: Vec<(u64, What)>,
-    ) -> Result<Letters, NotifierError> {
+    ) -> Result<Vec<(Way, u64, String)>, NotifierError> {
+        let now_ms = chrono::Utc::now().timestamp_millis();
         let is_message = |(_, what): &(u64, What)| matches!(what, What::MessageReceived { .. });
-        if told.iter().any(is_message) && self.is_here(user).await? {
-            told.retain(|told| !is_message(told));
+        // Who has been here since the last word about a conversation has seen it; others are told once in a while.
+        let mut since_ms = now_ms - GROUPED_MS;
+        if told.iter().any(is_message) {
+            let attention = self.asks.attention.ask(FetchAttention { user_id: user.clone() }).await?;
+            since_ms = attention.last_seen_ms.min(now_ms - SEEN_MS);
+            if attention.listens {
+                told.retain(|told| !is_message(told));
+            }
         }
-        let (mut entries, mut addresses) = (Vec::new(), Vec::new());
-        // What is optional has the same answer for all of its kind.
-        let mut known: HashMap<&str, Option<String>> = HashMap::new();
-        for (intent, what) in &told {
-            let address = match known.get(what.kind()).filter(|_| what.is_optional().is_some()) {
-                Some(address) => address.clone(),
-                None => self.address(user, what).await?,
-            };
-            known.insert(what.kind(), address.clone());
-            let entry = entry(source, *intent, user, what, address.is_some());
-            addresses.push(address);
-            entries.push(entry);
+        let pushed = told.iter().filter(|(_, what)| what.is_pushed());
+        let entries: Vec<Entry> = pushed
+            .map(|(intent, what)| entry(source, *intent, user, what, Channel::Push, since_ms))
+            .collect();
+        let noted = match entries.is_empty() {
+            true => Vec::new(),
+            false => self.store.note(user, source, &entries).await?,
+        };
+        let counted: HashSet<u64> = entries
+            .iter()
+            .zip(&noted)
+            .filter(|(_, noted)| **noted == Noted::Counted)
+            .map(|(entry, _)| entry.intent)
+            .collect();
+        told.retain(|(intent, _)| !counted.contains(intent));
+        let listed = entries.into_iter().filter(|entry| !counted.contains(&entry.intent)).collect();
+        self.push(source, user, listed, &told).await?;
+        self.mails(source, user, told).await
+    }
+
+    /// Tells the user's devices. A user without a log has had no socket for long, and nobody would hear of it.
+    async fn push(
+        &self,
+        source: &str,
+        user: &UserId,
+        listed: Vec<Entry>,
+        told: &[(u64, What)],
+    ) -> Result<(), NotifierError> {
+        let has_event =
+            |entry: &Entry| told.iter().any(|(intent, what)| *intent == entry.intent && what.has_event());
+        if listed.is_empty() {
+            return Ok(());
         }
-        if entries.is_empty() {
-            return Ok(Vec::new());
+        let at = chrono::Utc::now().timestamp_millis();
+        let events: Vec<Event> = listed
+            .iter()
+            .filter(|entry| !has_event(entry))
+            .map(|entry| {
+                let record = Record { at, success: true, ..entry.record.clone() };
+                let shown = Notification::new(entry.id.clone(), record);
+                Event::new(entry.intent, user.clone(), EventKind::NotificationNew, &shown)
+            })
+            .collect();
+        let reached = match events.is_empty() {
+            true => self.asks.has_log.ask(HasLog { user: user.clone() }).await?,
+            false => self.asks.deliver.ask(Deliver { source: format!("note:{source}"), events }).await? > 0,
+        };
+        if reached {
+            let marks = listed.iter().map(|entry| self.store.change(user, &entry.id, Mark::Sent));
+            try_join_all(marks).await?;
         }
-        let noted = self.store.note(user, source, &entries).await?;
-        let mut letters = Letters::new();
-        for (((intent, what), address), (entry, noted)) in
-            told.into_iter().zip(addresses).zip(entries.into_iter().zip(noted))
-        {
-            if noted == Noted::Counted {
+        Ok(())
+    }
+
+    /// Lists the mails that a user gets, and makes them.
+    async fn mails(
+        &self,
+        source: &str,
+        user: &UserId,
+        told: Vec<(u64, What)>,
+    ) -> Result<Vec<(Way, u64, String)>, NotifierError> {
+        let mut letters = Vec::new();
+        let mut entries = Vec::new();
+        for (intent, what) in told {
+            let Some(to) = self.address(user, &what).await? else { continue };
+            let id = self.letter_id(source, intent, &to);
+            if !self.may_go(user, &to, &id, &what).await? {
                 continue;
             }
-            if let Some((id, record)) = entry.push
-                && self.push(source, intent, user, &what, (&id, record)).await?
-            {
-                self.store.change(user, &id, Mark::Sent).await?;
-            }
-            if let Some((to, (id, _))) = address.zip(entry.mail) {
-                let listed = Some((user.clone(), id));
-                letters.push((intent, self.letter(source, intent, &to, what, listed)));
-            }
+            let entry = entry(source, intent, user, &what, Channel::Email, 0);
+            let way = if what.is_awaited() { Way::Mail } else { Way::Bulk };
+            let listed = Some((user.clone(), entry.id.clone()));
+            letters.push((way, intent, self.letter(id, to.email, what, listed)));
+            entries.push(entry);
+        }
+        if !entries.is_empty() {
+            self.store.note(user, &format!("mail:{source}"), &entries).await?;
         }
         Ok(letters)
     }
 
-    /// False when nobody would hear of it: a user without a log has had no socket for long.
-    async fn push(
-        &self,
-        source: &str,
-        intent: u64,
-        user: &UserId,
-        what: &What,
-        (id, record): (&str, Record),
-    ) -> Result<bool, NotifierError> {
-        if what.has_event() {
-            return Ok(self.asks.has_log.ask(HasLog { user: user.clone() }).await?);
-        }
-        let at = chrono::Utc::now().timestamp_millis();
-        let shown = Notification::new(id.to_owned(), Record { at, success: true, ..record });
-        let event = Event::new(intent, user.clone(), EventKind::NotificationNew, &shown);
-        let deliver = Deliver { source: format!("note:{source}"), events: vec![event] };
-        Ok(self.asks.deliver.ask(deliver).await? > 0)
-    }
-
-    async fn is_here(&self, user: &UserId) -> Result<bool, NotifierError> {
-        let presence = self.asks.presence.ask(FetchPresence { ids: vec![user.clone()] }).await?;
-        Ok(presence.get(user).is_some_and(|presence| presence.status != OnlineStatus::Offline))
-    }
-
     /// Where the mail about `what` goes, if there is to be one.
-    async fn address(&self, user: &UserId, what: &What) -> Result<Option<String>, NotifierError> {
+    async fn address(&self, user: &UserId, what: &What) -> Result<Option<Address>, NotifierError> {
         if let Some(email) = what.own_address() {
-            return Ok(Some(email.to_owned()));
+            return Ok(Some(Address { email: email.to_owned(), is_limited: false }));
         }
-        if let Some(wanted) = what.is_optional() {
-            let mailing = self.store.mailing(user).await?;
-            if !wanted(&mailing) {
-                return Ok(None);
-            }
-        }
-        let contact = self.asks.contact.ask(FetchContact { id: user.clone() }).await?;
-        let Some(Contact { email: Some(email), verified, .. }) = contact else { return Ok(None) };
-        if !verified
-            && self.store.count_mail(&self.digester.of(&[&email.to_lowercase()])).await?
-                > self.unverified_per_day
+        if let Some(wanted) = what.is_optional()
+            && !wanted(&self.store.mailing(user).await?)
         {
-            tracing::info!(%user, kind = what.kind(), "no mail: enough for an address that nobody has proven");
             return Ok(None);
         }
-        Ok(Some(email))
+        let contact = self.asks.contact.ask(FetchContact { id: user.clone() }).await?;
+        let address = contact.and_then(|Contact { email, verified, .. }| {
+            Some(Address { email: email?, is_limited: !verified })
+        });
+        Ok(address)
+    }
+
+    /// An address that nobody has proven gets a few mails a day; what concerns an account's safety is counted by itself.
+    async fn may_go(
+        &self,
+        user: &UserId,
+        to: &Address,
+        letter: &str,
+        what: &What,
+    ) -> Result<bool, NotifierError> {
+        if !to.is_limited {
+            return Ok(true);
+        }
+        let kind = if what.is_awaited() { "awaited" } else { "bulk" };
+        let digest = self.digester.of(&["mailed", kind, &to.email.to_lowercase()]);
+        let goes = self.store.allow(&digest, letter, self.unverified_per_day).await?;
+        if !goes {
+            tracing::info!(%user, kind = what.kind(), "no mail: enough for an address that nobody has proven");
+        }
+        Ok(goes)
+    }
+
+    /// The same in every copy of a letter.
+    fn letter_id(&self, source: &str, intent: u64, to: &impl AsRef<str>) -> String {
+        self.digester.of(&["letter", source, &intent.to_string(), to.as_ref()])[..22].to_owned()
     }
 
     /// Sealed, as it waits.
-    fn letter(
-        &self,
-        source: &str,
-        intent: u64,
-        to: &str,
-        what: What,
-        listed: Option<(UserId, String)>,
-    ) -> String {
-        let id = self.digester.of(&["letter", source, &intent.to_string(), to])[..22].to_owned();
-        self.seal.close(&Letter { id, to: to.to_owned(), what, listed })
+    fn letter(&self, id: String, to: String, what: What, listed: Option<(UserId, String)>) -> String {
+        let until_ms = what.life_ms().map(|life_ms| chrono::Utc::now().timestamp_millis() + life_ms);
+        self.seal.close(&Letter { id, to, what, listed, until_ms })
     }
 
     async fn list(&self, message: ListNotifications) -> Result<NotificationPage, NotifierError> {
@@ -262,16 +329,10 @@ impl Desk {
     }
 }
 
-fn entry(source: &str, intent: u64, user: &UserId, what: &What, mailed: bool) -> Entry {
-    let topic = what.topic();
-    let listed = |channel: Channel| {
-        let topic = topic.as_deref().filter(|_| channel == Channel::Push);
-        let record = Record::new(channel, what.kind(), topic, letter::summary(what));
-        (notification_id(source, intent, user, channel), record)
-    };
-    let push = what.is_pushed().then(|| listed(Channel::Push));
-    let mail = mailed.then(|| listed(Channel::Email));
-    Entry { intent, topic, push, mail }
+fn entry(source: &str, intent: u64, user: &UserId, what: &What, channel: Channel, since_ms: i64) -> Entry {
+    let topic = what.topic().filter(|_| channel == Channel::Push);
+    let record = Record::new(channel, what.kind(), topic, letter::summary(what));
+    Entry { intent, since_ms, id: notification_id(source, intent, user, channel), record }
 }
 
 /// The same whenever it is made again.

@@ -7,14 +7,14 @@
 //! | `{user:<id>}:noted` | HASH | source → highest intent listed, of at most 4,096 sources | the same |
 //! | `{user:<id>}:noted_before` | HASH | the same of the 4,096 before | the same |
 //! | `{user:<id>}:mailing` | HASH | what the user wants by mail: `messages`, `likes`, `comments`, 1 or absent | the account's |
-//! | `{mailed:<digest>}` | STRING | mails to an address that nobody has proven | a day |
+//! | `{mailed:<digest>}` | SET | mails to an address that nobody has proven, at most `notifier.unverified_per_day` | a day |
 //! | `{outgoing:<way>}` | STREAM | sealed letters to send, at most `notifier.max_waiting` with the next | until sent |
 //! | `{outgoing:<way>}:later` | ZSET | letters to try again → ms when | until given up |
 //! | `{outgoing:<way>}:dead` | STREAM | letters given up, newest 1,000 | 30 days after the last |
 //! | `{outgoing:<way>}:queued` | HASH | source → highest intent queued, of at most 65,536 sources | for ever |
 //! | `{outgoing:<way>}:queued_before` | HASH | the same of the 65,536 before | for ever |
 //!
-//! Ways are `mail` and `sms`.
+//! Ways are `mail`, `bulk` and `sms`.
 
 use super::letter::Way;
 use crate::redis::{Key, Keyspace};

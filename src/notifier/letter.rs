@@ -13,29 +13,42 @@ use crate::values::time::day;
 
 /// Longest piece of somebody's text in a letter, in characters.
 const MAX_QUOTE: usize = 500;
+/// Stands for a number in a [`Summary`]; nothing that people write has it.
+pub(super) const N: char = '\u{1}';
 /// How a one-time code's life reads.
 const CODE_LIFE: &str = "It is valid for 10 minutes and works once.";
 const UNKNOWN: &str =
     "If this was you, there is nothing to do. If not, reset your password now: that ends every session.";
 const NOT_ME: &str = "If this was not you, ignore this mail: nothing will change.";
 
-/// How something goes out.
+/// How something goes out. Each way has a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Way {
     /// By e-mail.
     Mail,
+    /// By e-mail that nobody waits for, and that must not stand before what somebody does.
+    Bulk,
     /// To a phone.
     Sms,
 }
 
 impl Way {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Mail, Self::Bulk, Self::Sms];
+
     /// As it stands in keys and metrics.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
+            Self::Bulk => "bulk",
             Self::Sms => "sms",
         }
+    }
+
+    /// Whether a letter is dropped rather than its cause held up when the queue is full.
+    pub(super) const fn may_drop(self) -> bool {
+        matches!(self, Self::Bulk)
     }
 }
 
@@ -50,6 +63,8 @@ pub(super) struct Letter {
     pub(super) what: What,
     /// The user and the notification that says whether it was sent.
     pub(super) listed: Option<(UserId, String)>,
+    /// After this it is of no use. ms
+    pub(super) until_ms: Option<i64>,
 }
 
 /// What somebody can do about a letter.
@@ -114,7 +129,7 @@ pub(super) fn sms(what: &What) -> String {
 pub(super) struct Summary {
     /// Of one.
     pub(super) one: String,
-    /// Of several that are about the same; `{n}` stands for how many.
+    /// Of several that are about the same; [`N`] stands for how many.
     pub(super) many: Option<String>,
 }
 
@@ -146,15 +161,15 @@ pub(super) fn summary(what: &What) -> Summary {
         }
         What::MessageReceived { from, .. } => Summary {
             one: format!("New message from {from}"),
-            many: Some(format!("{{n}} new messages from {from}")),
+            many: Some(format!("{N} new messages from {from}")),
         },
         What::PostLiked { by, .. } => Summary {
             one: format!("{by} likes your post"),
-            many: Some(format!("{by} and others like your post, {{n}} in all")),
+            many: Some(format!("{by} and others like your post, {N} in all")),
         },
         What::PostCommented { by, .. } => Summary {
             one: format!("{by} commented on your post"),
-            many: Some(format!("{by} and others commented on your post, {{n}} times in all")),
+            many: Some(format!("{by} and others commented on your post, {N} times in all")),
         },
     }
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::users::model::UserId;
 
+/// How long codes live. ms
+const CODE_LIFE_MS: i64 = 600_000;
+
 /// Who is told.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -185,6 +188,25 @@ impl What {
             }
             _ => None,
         }
+    }
+
+    /// How long it is of use to who gets it, where that is short. ms
+    pub(super) const fn life_ms(&self) -> Option<i64> {
+        match self {
+            Self::PhoneCode { .. } | Self::LinkCode { .. } => Some(CODE_LIFE_MS),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody waits for the mail, or needs it for the safety of an account; others make way for it.
+    pub(super) const fn is_awaited(&self) -> bool {
+        !matches!(
+            self,
+            Self::MessageReceived { .. }
+                | Self::PostLiked { .. }
+                | Self::PostCommented { .. }
+                | Self::LinkClicked { .. }
+        )
     }
 
     /// Which wish decides whether it is mailed; what has none always is.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::letter::Summary;
+use super::letter::{N, Summary};
 use crate::values::time::epoch_secs;
 
 /// How a notification reached its user, or should have.
@@ -36,11 +36,11 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(channel: Channel, kind: &str, topic: Option<&str>, summary: Summary) -> Self {
+    pub(super) fn new(channel: Channel, kind: &str, topic: Option<String>, summary: Summary) -> Self {
         Self {
             at: 0,
             n: 1,
-            topic: topic.map(str::to_owned),
+            topic,
             channel,
             kind: kind.to_owned(),
             one: summary.one,
@@ -77,7 +77,7 @@ pub struct Notification {
 impl Notification {
     pub(super) fn new(id: String, record: Record) -> Self {
         let content = match &record.many {
-            Some(many) if record.n > 1 => many.replace("{n}", &record.n.to_string()),
+            Some(many) if record.n > 1 => many.replace(N, &record.n.to_string()),
             _ => record.one,
         };
         Self {

@@ -44,12 +44,15 @@ pub struct Ways {
 impl Ways {
     /// Opens the ways that the settings have.
     pub fn open(config: &Config, data_dir: &Path, public: &PublicUrl) -> Result<Self, TransportError> {
-        let timeouts = [(Way::Mail, config.mail.timeout_secs), (Way::Sms, config.sms.timeout_secs)];
-        let open = |(way, secs): (Way, u64)| {
+        let open = |way: Way| {
+            let secs = match way {
+                Way::Mail | Way::Bulk => config.mail.timeout_secs,
+                Way::Sms => config.sms.timeout_secs,
+            };
             let transport = Transport::open(way, config, data_dir, public)?;
             Ok((way, transport, Duration::from_secs(secs)))
         };
-        Ok(Self { ways: timeouts.into_iter().map(open).collect::<Result<_, TransportError>>()? })
+        Ok(Self { ways: Way::ALL.into_iter().map(open).collect::<Result<_, TransportError>>()? })
     }
 
     /// Starts to send, on the current thread.

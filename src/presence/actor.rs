@@ -9,8 +9,8 @@ use futures_util::future::{try_join, try_join_all};
 use super::error::PresenceError;
 use super::keys::SHARDS;
 use super::messages::{
-    FetchPresence, ForgetPresence, SetStatus, SignedIn, SignedOut, SocketClosed, SocketOpened, SocketsBeat,
-    Sweep, Touch,
+    Attention, FetchAttention, FetchPresence, ForgetPresence, SetStatus, SignedIn, SignedOut, SocketClosed,
+    SocketOpened, SocketsBeat, Sweep, Touch,
 };
 use super::model::Presence;
 use super::store::{Closed, PresenceStore};
@@ -59,6 +59,7 @@ crate::delegate!(PresenceKeeper, keeper {
     SignedOut => signed_out,
     Touch => touch,
     FetchPresence => fetch_presence,
+    FetchAttention => fetch_attention,
     ForgetPresence => forget,
     Sweep => sweep,
 });
@@ -138,6 +139,10 @@ impl Keeper {
         }
         let presences = self.store.presences(&ids).await?;
         Ok(ids.into_iter().zip(presences).collect())
+    }
+
+    async fn fetch_attention(&self, message: FetchAttention) -> Result<Attention, PresenceError> {
+        Ok(self.store.attention(&message.user_id).await?)
     }
 
     async fn sweep(&self, _: Sweep) -> Result<(), PresenceError> {

@@ -40,6 +40,23 @@ pub struct SocketClosed {
     pub socket: String,
 }
 
+/// Say whether a user's devices listen, and when the user was last here.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Attention, PresenceError>")]
+pub struct FetchAttention {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// Whether somebody hears what is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attention {
+    /// A socket lives.
+    pub listens: bool,
+    /// The last sign of life, in ms; 0 when there has been none.
+    pub last_seen_ms: i64,
+}
+
 /// Set by hand how a user looks. It holds while the user is here.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Presence, PresenceError>")]

@@ -3,6 +3,7 @@
 use redis::{FromRedisValue, Value, cmd, from_redis_value, pipe};
 
 use super::keys;
+use super::messages::Attention;
 use super::model::{OnlineStatus, Presence};
 use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
@@ -149,6 +150,19 @@ impl PresenceStore {
         let list = keys::list_of(self.redis.keyspace(), id);
         let _listed: u8 = self.redis.command("ZREM presence", cmd("ZREM").arg(list).arg(id.as_str())).await?;
         self.redis.command("DEL presence", cmd("DEL").arg(&self.keys(id))).await
+    }
+
+    /// A socket that has run out is taken for dead, though it may not have been looked at yet.
+    pub(super) async fn attention(&self, id: &UserId) -> Result<Attention, RedisFailure> {
+        let [presence, sockets] = self.keys(id);
+        let mut pipeline = pipe();
+        pipeline.cmd("TIME").cmd("ZREVRANGE").arg(sockets).arg(0).arg(0).arg("WITHSCORES");
+        pipeline.cmd("HGET").arg(presence).arg("seen");
+        let ((secs, micros), last, seen): ((i64, i64), Vec<(String, i64)>, Option<i64>) =
+            self.redis.pipeline("ZREVRANGE sockets", &pipeline).await?;
+        let now_ms = secs * 1000 + micros / 1000;
+        let listens = last.first().is_some_and(|(_, until_ms)| *until_ms > now_ms);
+        Ok(Attention { listens, last_seen_ms: seen.unwrap_or_default() })
     }
 
     /// In the order of `ids`.

@@ -95,7 +95,7 @@ fn a_mail_server_that_is_away_for_a_while_loses_no_mail() {
 
 /// A gauge of the mail queue.
 fn waiting(server: &Server) -> f64 {
-    gauge(server, "ayrene_outgoing_waiting{way=\"mail\"}")
+    gauge(server, "ayrene_outgoing_waiting{way=\"bulk\"}")
 }
 
 fn gauge(server: &Server, name: &str) -> f64 {
@@ -112,7 +112,7 @@ fn an_address_that_does_not_exist_is_given_up_and_one_that_is_busy_tried_again()
     let server = Server::start_with(&mut command);
     server.wait_until_ready();
     Scene::new(&server, "nobody@example.com").like(&server);
-    wait_until("it is given up", || gauge(&server, "ayrene_outgoing_dead{way=\"mail\"}") >= 1.0);
+    wait_until("it is given up", || gauge(&server, "ayrene_outgoing_dead{way=\"bulk\"}") >= 1.0);
     let later =
         Scene { author: server.register("later@example.com"), fan: server.register("f2@example.com") };
     let wish = json!({ "mailLikes": true }).to_string();
@@ -121,6 +121,41 @@ fn an_address_that_does_not_exist_is_given_up_and_one_that_is_busy_tried_again()
     later.like(&server);
     wait_until("it is taken in the end", || about_likes(&smtp_server).len() == 1);
     assert_eq!(about_likes(&smtp_server)[0].to, "later@example.com");
+}
+
+#[test]
+fn a_goodbye_without_an_answer_and_a_refused_sender_send_no_mail_twice_and_lose_none() {
+    for options in [&["--hang-quit"][..], &["--refuse-senders", "2"]] {
+        let smtp_server = SmtpServer::start(options);
+        let data = tempfile::tempdir().unwrap();
+        let mut command = smtp(data.path(), &format!("smtp://127.0.0.1:{}", smtp_server.port));
+        let server = Server::start_with(&mut command);
+        server.wait_until_ready();
+        Scene::new(&server, "ada@example.com").like(&server);
+        wait_until("the mail is taken", || !about_likes(&smtp_server).is_empty());
+        // Longer than a try and the wait for the next one.
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(about_likes(&smtp_server).len(), 1, "{options:?}");
+        assert_eq!(gauge(&server, "ayrene_outgoing_dead{way=\"bulk\"}"), 0.0, "{options:?}");
+    }
+}
+
+#[test]
+fn letters_that_nobody_waits_for_hold_up_neither_messages_nor_likes() {
+    // Nobody listens there.
+    let port = SmtpServer::start(&[]).port;
+    let data = tempfile::tempdir().unwrap();
+    let mut command = smtp(data.path(), &format!("smtp://127.0.0.1:{port}"));
+    let server = Server::start_with(
+        command.env("AYRENE__NOTIFIER__MAX_WAITING", "3").env("AYRENE__POSTS__MAX_WAITING_EVENTS", "3"),
+    );
+    server.wait_until_ready();
+    let scene = Scene::new(&server, "ada@example.com");
+    for _ in 0..10 {
+        scene.like(&server);
+    }
+    let dropped = "ayrene_outgoing_total{way=\"bulk\",outcome=\"dropped\"}";
+    wait_until("the rest is dropped", || gauge(&server, dropped) == 7.0);
 }
 
 #[test]

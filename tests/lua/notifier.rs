@@ -11,11 +11,16 @@ const RECORD: &str = r#"{"n":1,"read":false}"#;
 
 /// Lists a notice with an id; returns the codes.
 fn note(bench: &mut Bench, intent: &str, topic: &str, id: &str) -> Vec<u8> {
+    note_since(bench, intent, topic, id, "0")
+}
+
+/// The same where notifications of before `since` are too old to count in.
+fn note_since(bench: &mut Bench, intent: &str, topic: &str, id: &str, since: &str) -> Vec<u8> {
     let record = match topic {
         "" => RECORD.to_owned(),
         topic => format!(r#"{{"n":1,"read":false,"topic":"{topic}"}}"#),
     };
-    bench.run("notifier/note", &LIST, &["src", "10", "60000", "100", intent, topic, id, &record, "", ""])
+    bench.run("notifier/note", &LIST, &["src", "10", "60000", "100", intent, topic, since, id, &record])
 }
 
 fn record(bench: &mut Bench, id: &str) -> serde_json::Value {
@@ -31,8 +36,8 @@ fn note_lists_a_notice_once_whoever_repeats_it() {
     assert_eq!(note(&mut bench, "5", "", "a"), [1], "the same again");
     assert_eq!(bench.command::<i64>("HLEN", "list", &[]), 1);
     assert_eq!(bench.run::<i64>("notifier/remove", &["list", "topics"], &["a"]), 1);
-    assert_eq!(note(&mut bench, "5", "", "a"), [2], "what was deleted does not come back");
-    assert_eq!(bench.command::<i64>("HLEN", "list", &[]), 0);
+    assert_eq!(note(&mut bench, "5", "", "a"), [1], "its mail goes out all the same");
+    assert_eq!(bench.command::<i64>("HLEN", "list", &[]), 0, "what was deleted does not come back");
     assert!(bench.command::<i64>("PTTL", "noted", &[]) > 0);
 }
 
@@ -42,6 +47,7 @@ fn note_counts_what_is_about_the_same_until_that_is_read() {
     assert_eq!(note(&mut bench, "1", "t", "a"), [1]);
     assert_eq!(note(&mut bench, "2", "t", "b"), [2]);
     assert_eq!(note(&mut bench, "2", "t", "b"), [2], "the same again");
+    assert_eq!(note(&mut bench, "1", "t", "a"), [1], "and the one before");
     assert_eq!(record(&mut bench, "a")["n"], 2);
     assert_eq!(bench.run::<i64>("notifier/change", &["list", "topics"], &["a", "read"]), 1);
     assert_eq!(note(&mut bench, "3", "t", "c"), [1]);
@@ -49,17 +55,17 @@ fn note_counts_what_is_about_the_same_until_that_is_read() {
 }
 
 #[test]
-fn note_lists_several_with_their_mails() {
+fn note_begins_anew_when_the_last_word_is_too_old() {
     let mut bench = Bench::new();
-    let codes: Vec<u8> = bench.run(
-        "notifier/note",
-        &LIST,
-        &["src", "10", "60000", "100", "1", "", "a", RECORD, "am", RECORD, "2", "", "", "", "bm", RECORD],
+    note(&mut bench, "1", "t", "a");
+    let at = record(&mut bench, "a")["at"].as_u64().unwrap();
+    assert_eq!(note_since(&mut bench, "2", "t", "b", &at.to_string()), [2]);
+    assert_eq!(note_since(&mut bench, "3", "t", "c", "9000000000000"), [1]);
+    assert_eq!(note(&mut bench, "4", "t", "d"), [2]);
+    assert_eq!(
+        (record(&mut bench, "a")["n"].as_u64(), record(&mut bench, "c")["n"].as_u64()),
+        (Some(2), Some(2))
     );
-    assert_eq!(codes, [1, 1]);
-    let mut ids: Vec<String> = bench.command("HKEYS", "list", &[]);
-    ids.sort();
-    assert_eq!(ids, ["a", "am", "bm"]);
 }
 
 #[test]
@@ -73,9 +79,11 @@ fn note_keeps_the_newest_and_remembers_a_bounded_number_of_sources() {
     assert_eq!(record(&mut bench, "n01"), serde_json::Value::Null);
     assert_eq!(bench.command::<Option<String>>("HGET", "topics", &["t1"]), None);
     for source in ["x", "y", "z"] {
-        let rest = ["10", "60000", "2", "1", "", source, RECORD, "", ""];
-        let arguments: Vec<&str> = [source].into_iter().chain(rest).collect();
-        bench.run::<Vec<u8>>("notifier/note", &LIST, &arguments);
+        bench.run::<Vec<u8>>(
+            "notifier/note",
+            &LIST,
+            &[source, "10", "60000", "2", "1", "", "0", source, RECORD],
+        );
     }
     assert!(bench.command::<i64>("HLEN", "noted", &[]) <= 2);
     assert!(bench.command::<i64>("HLEN", "before", &[]) > 0);
@@ -93,20 +101,42 @@ fn change_and_remove_say_when_there_is_nothing() {
     assert_eq!((&record["success"], &record["read"]), (&true.into(), &false.into()));
 }
 
-/// Queues letters by intent.
-fn enqueue(bench: &mut Bench, max: &str, letters: &[&str]) -> i64 {
-    let arguments: Vec<&str> = ["src", max, "100"].iter().chain(letters).copied().collect();
+#[test]
+fn allow_lets_so_many_go_and_each_again() {
+    let mut bench = Bench::new();
+    let mut allow = |letter: &str| bench.run::<u8>("notifier/allow", &["mailed"], &[letter, "2", "60"]);
+    assert_eq!([allow("a"), allow("b"), allow("c")], [1, 1, 0]);
+    assert_eq!([allow("a"), allow("b"), allow("c")], [1, 1, 0], "whoever asks again");
+    assert!(bench.command::<i64>("TTL", "mailed", &[]) > 0);
+}
+
+/// Queues letters by intent; `drops` is whether those without room are dropped.
+fn enqueue_or(bench: &mut Bench, drops: &str, max: &str, letters: &[&str]) -> Vec<i64> {
+    let arguments: Vec<&str> = ["src", max, "100", drops].iter().chain(letters).copied().collect();
     bench.run("notifier/enqueue", &ENQUEUE, &arguments)
+}
+
+fn enqueue(bench: &mut Bench, max: &str, letters: &[&str]) -> Vec<i64> {
+    enqueue_or(bench, "0", max, letters)
 }
 
 #[test]
 fn enqueue_takes_each_letter_once_and_only_so_many() {
     let mut bench = Bench::new();
-    assert_eq!(enqueue(&mut bench, "10", &["1", "one", "2", "two"]), 2);
-    assert_eq!(enqueue(&mut bench, "10", &["1", "one", "2", "two", "3", "three"]), 1);
-    assert_eq!(bench.command::<i64>("XLEN", "queue", &[]), 3);
-    assert_eq!(enqueue(&mut bench, "3", &["4", "four"]), -1);
-    assert_eq!(bench.command::<i64>("XLEN", "queue", &[]), 3);
+    assert_eq!(enqueue(&mut bench, "10", &["1", "one", "2", "two"]), [0, 2]);
+    assert_eq!(enqueue(&mut bench, "10", &["1", "one", "2", "two", "3", "three"]), [0, 1]);
+    assert_eq!(enqueue(&mut bench, "4", &["3", "three", "4", "four", "5", "five"]), [-1, 1], "room for one");
+    assert_eq!(bench.command::<i64>("XLEN", "queue", &[]), 4);
+    assert_eq!(enqueue(&mut bench, "4", &["3", "three", "4", "four"]), [0, 0], "all are queued already");
+    assert_eq!(enqueue(&mut bench, "5", &["5", "five"]), [0, 1]);
+}
+
+#[test]
+fn enqueue_drops_what_nobody_waits_for_once() {
+    let mut bench = Bench::new();
+    assert_eq!(enqueue_or(&mut bench, "1", "1", &["1", "one", "2", "two", "3", "three"]), [2, 1]);
+    assert_eq!(enqueue_or(&mut bench, "1", "9", &["1", "one", "2", "two", "3", "three"]), [0, 0]);
+    assert_eq!(bench.command::<i64>("XLEN", "queue", &[]), 1);
 }
 
 /// The first entry, taken by a consumer.

@@ -1,9 +1,12 @@
 """An SMTP server for tests: keeps what it takes as files and prints its port.
 
   smtp_server.py FOLDER [--port N] [--tls none|starttls|implicit] [--login USER:PASSWORD] [--slow SECONDS]
+                 [--hang-quit] [--refuse-senders N]
 
 With TLS it makes an authority of its own and leaves its certificate in FOLDER/ca.pem. What is addressed to nobody@… is
-refused for good (550), to later@… twice for now (451) and then taken. --slow waits after a mail is kept, before it says so.
+refused for good (550), to later@… twice for now (451) and then taken. --slow waits after a mail is kept, before it says so;
+--hang-quit never answers a goodbye; --refuse-senders refuses the first N senders (550 5.7.1), as a relay does that is set up
+wrongly for a while.
 """
 
 import argparse
@@ -21,6 +24,8 @@ parser.add_argument("--port", type=int, default=0)
 parser.add_argument("--tls", default="none")
 parser.add_argument("--login")
 parser.add_argument("--slow", type=float, default=0)
+parser.add_argument("--hang-quit", action="store_true")
+parser.add_argument("--refuse-senders", type=int, default=0)
 options = parser.parse_args()
 
 
@@ -28,6 +33,19 @@ class Handler:
     def __init__(self):
         self.taken = 0
         self.refused = {}
+
+    async def handle_MAIL(self, server, session, envelope, address, mail_options):
+        if options.refuse_senders > 0:
+            options.refuse_senders -= 1
+            return "550 5.7.1 Sender rejected: relay not allowed"
+        envelope.mail_from = address
+        envelope.mail_options.extend(mail_options)
+        return "250 OK"
+
+    async def handle_QUIT(self, server, session, envelope):
+        if options.hang_quit:
+            await asyncio.sleep(3600)
+        return "221 Bye"
 
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
         if address.startswith("nobody@"):

@@ -19,6 +19,7 @@ use crate::users::model::UserId;
 static NOTE: Script = script!("notifier/note", 4);
 static CHANGE: Script = script!("notifier/change", 2);
 static REMOVE: Script = script!("notifier/remove", 2);
+static ALLOW: Script = script!("notifier/allow", 1);
 static ENQUEUE: Script = script!("notifier/enqueue", 4);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -38,12 +39,10 @@ pub(in crate::notifier) enum Mark {
 #[derive(Debug)]
 pub(in crate::notifier) struct Entry {
     pub(in crate::notifier) intent: u64,
-    /// What it is about, if those about the same are counted together.
-    pub(in crate::notifier) topic: Option<String>,
-    /// Id and record.
-    pub(in crate::notifier) push: Option<(String, Record)>,
-    /// The same of its mail.
-    pub(in crate::notifier) mail: Option<(String, Record)>,
+    /// Before this a notification about the same topic is too old to count in. ms
+    pub(in crate::notifier) since_ms: i64,
+    pub(in crate::notifier) id: String,
+    pub(in crate::notifier) record: Record,
 }
 
 /// What became of it.
@@ -51,6 +50,18 @@ pub(in crate::notifier) struct Entry {
 pub(in crate::notifier) enum Noted {
     Listed,
     Counted,
+}
+
+/// What became of letters.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::notifier) enum Queued {
+    All,
+    /// There was no room for some, which nobody waits for.
+    But {
+        dropped: u64,
+    },
+    /// There was no room for all of them.
+    Full,
 }
 
 #[derive(Debug, Clone)]
@@ -85,13 +96,9 @@ impl NotifierStore {
             .arg(self.max_per_user)
             .arg(self.keep_ms)
             .arg(MAX_SOURCES);
-        for Entry { intent, topic, push, mail } in entries {
-            call = call.arg(intent).arg(topic.as_deref().unwrap_or_default());
-            for item in [push, mail] {
-                let (id, record) =
-                    item.as_ref().map_or(("", String::new()), |(id, record)| (id, json(record)));
-                call = call.arg(id).arg(record);
-            }
+        for Entry { intent, since_ms, id, record } in entries {
+            let topic = record.topic.as_deref().unwrap_or_default();
+            call = call.arg(intent).arg(topic).arg(since_ms).arg(id).arg(json(record));
         }
         let codes: Vec<u8> = call.run(&self.redis).await?;
         Ok(codes.into_iter().map(|code| if code == 1 { Noted::Listed } else { Noted::Counted }).collect())
@@ -161,30 +168,35 @@ impl NotifierStore {
         self.redis.command("UNLINK notifications", &command).await
     }
 
-    /// Counts a mail to an address that nobody has proven to be his; how many that makes today.
-    pub(in crate::notifier) async fn count_mail(&self, digest: &str) -> Result<u32, RedisFailure> {
+    /// Whether one more mail may go to an address today; `digest` is the address', `letter` the mail.
+    pub(in crate::notifier) async fn allow(
+        &self,
+        digest: &str,
+        letter: &str,
+        limit: u32,
+    ) -> Result<bool, RedisFailure> {
         let key = keys::mailed(self.redis.keyspace(), digest);
-        let mut pipeline = pipe();
-        pipeline.atomic().cmd("INCR").arg(&key);
-        pipeline.cmd("EXPIRE").arg(&key).arg(DAY.as_secs()).arg("NX").ignore();
-        let (count,): (u32,) = self.redis.pipeline("INCR mailed", &pipeline).await?;
-        Ok(count)
+        ALLOW.keys([&key]).arg(letter).arg(limit).arg(DAY.as_secs()).run(&self.redis).await
     }
 
-    /// False when too many letters wait.
     pub(in crate::notifier) async fn enqueue(
         &self,
         way: Way,
         source: &str,
         letters: &[(u64, String)],
-    ) -> Result<bool, RedisFailure> {
+    ) -> Result<Queued, RedisFailure> {
         let space = self.redis.keyspace();
         let [later, queued, before] =
             ["later", "queued", "queued_before"].map(|part| keys::queue_part(space, way, part));
         let call = ENQUEUE.keys([&keys::queue(space, way), &later, &queued, &before]);
-        let call = call.arg(source).arg(self.max_waiting).arg(MAX_QUEUED_SOURCES).arg(letters);
-        let queued: i64 = call.run(&self.redis).await?;
-        Ok(queued >= 0)
+        let call = call.arg(source).arg(self.max_waiting).arg(MAX_QUEUED_SOURCES);
+        let call = call.arg(u8::from(way.may_drop())).arg(letters);
+        let (dropped, _queued): (i64, u64) = call.run(&self.redis).await?;
+        Ok(match dropped {
+            -1 => Queued::Full,
+            0 => Queued::All,
+            dropped => Queued::But { dropped: dropped.unsigned_abs() },
+        })
     }
 }
 

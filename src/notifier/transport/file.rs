@@ -22,10 +22,13 @@ impl Folder {
 
     /// Writes a file under a name that is its own in every copy of the letter.
     pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), SendFailure> {
-        let (part, whole) = (self.0.join(format!(".{name}.part")), self.0.join(name));
+        // Of copies that are written at once each has a part of its own.
+        let part = self.0.join(format!(".{name}.{}", nanoid::nanoid!(6)));
+        let (folder, whole) = (self.0.clone(), self.0.join(name));
         let written = tokio::task::spawn_blocking(move || {
             write(&part, &bytes)?;
-            std::fs::rename(&part, &whole)
+            std::fs::rename(&part, &whole)?;
+            std::fs::File::open(folder)?.sync_all()
         });
         match written.await {
             Ok(Ok(())) => Ok(()),

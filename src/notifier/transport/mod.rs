@@ -76,7 +76,7 @@ impl Transport {
         public: &PublicUrl,
     ) -> Result<Self, TransportError> {
         match way {
-            Way::Mail => {
+            Way::Mail | Way::Bulk => {
                 let composer = Composer::new(&config.mail.from, public)?;
                 match config.mail.transport {
                     MailTransport::File => {
@@ -110,7 +110,10 @@ impl Transport {
                 let mail = composer.compose(letter, since_ms)?;
                 folder.put(&file_name(letter, since_ms, "eml"), mail.formatted()).await
             }
-            Self::Smtp(smtp, composer) => smtp.send(composer.compose(letter, since_ms)?).await,
+            Self::Smtp(smtp, composer) => {
+                let mail = composer.compose(letter, since_ms)?;
+                smtp.send(mail.envelope(), &mail.formatted()).await
+            }
             Self::SmsFiles(folder) => {
                 let text = format!("To: {}\nId: {}\n\n{}\n", letter.to, letter.id, letter::sms(&letter.what));
                 folder.put(&file_name(letter, since_ms, "txt"), text.into_bytes()).await
