@@ -40,7 +40,7 @@ use crate::http::health::MetricsAccess;
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::upload::Uploads;
-use crate::http::{ApiError, FieldError, body, edge, health, pages, router};
+use crate::http::{ApiError, FieldError, assets, body, edge, health, pages, router};
 use crate::media::Painter;
 use crate::notifier;
 use crate::notifier::sender::Ways;
@@ -124,6 +124,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         health::routes(),
         openapi::routes(),
         pages::routes(),
+        assets::routes(),
         auth::routes::links::routes(),
         auth::routes::google::routes(),
         auth::routes::mails::routes(),
@@ -136,6 +137,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         users::routes::avatar::routes(),
         notifier::routes::routes(),
         posts::routes::routes(),
+        shortener::routes::home::routes(),
         shortener::routes::links::routes(),
         shortener::routes::access::routes(),
         shortener::routes::redirect::routes(),

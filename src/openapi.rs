@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::body::SizedStream;
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use futures_util::Stream;
@@ -34,7 +34,8 @@ const SLICE: usize = 16 * 1024;
     ),
     paths(
         http::health::healthz, http::health::readyz, http::health::metrics,
-        http::pages::home, http::pages::style, http::pages::robots,
+        http::pages::robots, http::assets::style, http::assets::script, http::assets::icon,
+        http::assets::default_icon,
         document, docs, docs_page, docs_file,
         auth::routes::links::register, auth::routes::links::login, auth::routes::links::refresh,
         auth::routes::links::me, auth::routes::links::logout, auth::routes::links::logout_other,
@@ -53,6 +54,7 @@ const SLICE: usize = 16 * 1024;
         realtime::routes::upgrade,
         users::routes::list, users::routes::fetch, users::routes::update, users::routes::set_status,
         users::routes::avatar::change, users::routes::avatar::show,
+        shortener::routes::home::home, shortener::routes::home::shorten,
         shortener::routes::links::shorten, shortener::routes::links::list, shortener::routes::links::visit,
         shortener::routes::links::unlock, shortener::routes::links::fetch, shortener::routes::links::stats,
         shortener::routes::links::update, shortener::routes::links::delete,
@@ -153,7 +155,7 @@ pub fn routes() -> Vec<Endpoint> {
     vec![
         at(PATH).get(document),
         at("/docs").get(docs),
-        at("/docs/").get(docs_page),
+        at(http::pages::DOCS).get(docs_page),
         at("/docs/{file}").get(docs_file),
     ]
 }
@@ -211,7 +213,7 @@ pub async fn document() -> HttpResponse {
 /// The way to the interactive description.
 #[utoipa::path(get, path = "/docs", tag = "pages", responses((status = 303, description = "To /docs/")))]
 pub async fn docs() -> HttpResponse {
-    http::pages::home().await
+    HttpResponse::SeeOther().insert_header((header::LOCATION, http::pages::DOCS)).finish()
 }
 
 /// The interactive description.

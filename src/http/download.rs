@@ -92,7 +92,7 @@ fn headed(status: StatusCode, tag: &EntityTag, presentation: Presentation<'_>) -
 }
 
 /// Whether the client has what `tag` stands for (RFC 9110, 13.1.2).
-fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+pub(super) fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(tag)),

@@ -7,11 +7,12 @@
 //! - [`multipart`]: bounded reading of uploads, [`upload`]: who may send one and where it goes, [`download`]: answers
 //!   with what is stored.
 //! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.
-//! - [`health`]: liveness, readiness, metrics. [`pages`]: what a browser sees.
+//! - [`health`]: liveness, readiness, metrics. [`pages`]: what a browser sees, [`assets`]: what pages load.
 //!
 //! Invariant: every answer with a status of 400 or more is rendered by [`edge`] from an [`error::ApiError`], so
 //! no failure can leave in another shape.
 
+pub mod assets;
 pub mod body;
 pub mod client;
 pub mod connection;

@@ -1,7 +1,10 @@
 //! What a browser sees: shared parts of all pages.
 //!
-//! Pages are askama templates under `src/pages/`, one stylesheet, no script. Invariant: a page loads nothing from
-//! anywhere else (its Content-Security-Policy says so) and is never cached.
+//! Pages are askama templates under `src/pages/`; what they load is [`super::assets`]'. Invariants: a page loads nothing
+//! from anywhere else (its Content-Security-Policy says so) and is never cached; a page without a script runs none.
+//!
+//! No form has a token against forgery (CSRF): no page knows a signed-in user, so a forged form has no more rights than
+//! whoever sends it.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{StatusCode, header::ContentType};
@@ -9,45 +12,28 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
 use super::edge::Rendered;
-use super::error::ApiError;
+use super::error::{ApiError, FieldError};
 use super::router::{Endpoint, at};
-
-const STYLE: &str = include_str!("../pages/style.css");
 
 /// `form-action` stays open: a form that answers 303 to a foreign target is blocked by browsers otherwise.
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// With the script, which looks here and nowhere else.
+const SCRIPTED_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+    connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// With the script, for forms whose answers stay here.
+const HOME_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-#[derive(Template)]
-#[template(path = "failure.html")]
-struct FailurePage<'a> {
-    title: &'a str,
-    message: &'a str,
-    status: u16,
-}
+/// Where people read the API's description.
+pub const DOCS: &str = "/docs/";
 
 /// The routes of this module.
 pub fn routes() -> Vec<Endpoint> {
-    vec![at("/").get(home), at("/assets/style.css").get(style), at("/robots.txt").get(robots)]
+    vec![at("/robots.txt").get(robots)]
 }
 
-/// The way to the API description.
-#[utoipa::path(get, path = "/", tag = "pages", responses((status = 303, description = "To /docs/")))]
-pub async fn home() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/")).finish()
-}
-
-/// The stylesheet of all pages.
-#[utoipa::path(get, path = "/assets/style.css", tag = "pages",
-    responses((status = 200, body = String, content_type = "text/css")))]
-pub async fn style() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/css; charset=utf-8")
-        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
-        .body(STYLE)
-}
-
-/// Crawlers may follow short links, and need nothing else here.
+/// Crawlers may follow short links and see the start page, and need nothing else here.
 #[utoipa::path(get, path = "/robots.txt", tag = "pages",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn robots() -> HttpResponse {
@@ -56,14 +42,32 @@ pub async fn robots() -> HttpResponse {
         .body("User-agent: *\nDisallow: /api/\nDisallow: /docs/\n")
 }
 
-/// A page with `status`.
-pub fn page(mut builder: HttpResponseBuilder, template: &impl Template) -> HttpResponse {
+/// A page without a script.
+pub fn page(builder: HttpResponseBuilder, template: &impl Template) -> HttpResponse {
+    respond(builder, PAGE_POLICY, template)
+}
+
+/// A page with the script, whose form may lead on to a foreign target.
+pub fn scripted_page(builder: HttpResponseBuilder, template: &impl Template) -> HttpResponse {
+    respond(builder, SCRIPTED_POLICY, template)
+}
+
+/// A page with the script, whose forms stay here.
+pub fn form_page(builder: HttpResponseBuilder, template: &impl Template) -> HttpResponse {
+    respond(builder, HOME_POLICY, template)
+}
+
+fn respond(
+    mut builder: HttpResponseBuilder,
+    policy: &'static str,
+    template: &impl Template,
+) -> HttpResponse {
     match template.render() {
         Ok(html) => {
             let mut response = builder
                 .insert_header(ContentType::html())
                 .insert_header((header::CACHE_CONTROL, "no-store"))
-                .insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)))
+                .insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)))
                 .body(html);
             response.extensions_mut().insert(Rendered);
             response
@@ -75,8 +79,100 @@ pub fn page(mut builder: HttpResponseBuilder, template: &impl Template) -> HttpR
     }
 }
 
-/// The page of a failure.
+/// What is wrong with the fields of a form, for the page that shows it again.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<FieldError>);
+
+impl Problems {
+    /// One problem: a sentence without its beginning, as in "must be 1 to 128 characters long".
+    pub fn of(field: &str, problem: &str) -> Self {
+        Self(vec![FieldError::new(field, problem)])
+    }
+
+    /// Those that `error` names; nothing when it is about something else.
+    pub fn in_error(error: &ApiError) -> Option<Self> {
+        (!error.fields.is_empty()).then(|| Self(error.fields.clone()))
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// What is wrong with `field`, as a sentence.
+    pub fn with(&self, field: &str) -> Option<String> {
+        let found = self.0.iter().find(|problem| problem.field == field)?;
+        Some(format!("This {}.", found.message))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct FailurePage<'a> {
+    status: u16,
+    title: &'a str,
+    what: &'a str,
+    problems: &'a [FieldError],
+    next: String,
+    /// Whether the same again may go better.
+    again: bool,
+}
+
+/// The page of a failure: what happened, and what to do.
 pub fn failure(builder: HttpResponseBuilder, error: &ApiError) -> HttpResponse {
-    let title = error.status.canonical_reason().unwrap_or("Error");
-    page(builder, &FailurePage { title, message: &error.message, status: error.status.as_u16() })
+    let (title, what) = said(error);
+    let wait = error.retry_after_secs;
+    let again = wait.is_some() || error.status.is_server_error();
+    let next = match (error.status, wait) {
+        (_, Some(secs)) => format!("Please try again in {}.", in_words(secs)),
+        (StatusCode::NOT_FOUND, _) => "Check the address for a slip: capital and small letters are different \
+            letters here. Or ask whoever gave you the link; it may have been deleted."
+            .to_owned(),
+        (StatusCode::GONE, _) => "If you expected something here, ask whoever gave you the link.".to_owned(),
+        (status, _) if status.is_server_error() => {
+            "It is not your fault. Please try again after some time.".to_owned()
+        }
+        _ => "Go back, change what is wrong, and try again.".to_owned(),
+    };
+    page(
+        builder,
+        &FailurePage { status: error.status.as_u16(), title, what, problems: &error.fields, next, again },
+    )
+}
+
+/// Title and first sentence. Where the API's contract has its own wording, people get plainer words.
+fn said(error: &ApiError) -> (&str, &str) {
+    match error.status {
+        StatusCode::NOT_FOUND => ("Nothing here", "This address leads nowhere."),
+        StatusCode::GONE => ("This is gone", &error.message),
+        StatusCode::TOO_MANY_REQUESTS => ("A little slower, please", &error.message),
+        StatusCode::SERVICE_UNAVAILABLE => ("Back in a moment", "We are busy, or catching our breath."),
+        StatusCode::INTERNAL_SERVER_ERROR => ("This went wrong", "Something broke on our side."),
+        StatusCode::METHOD_NOT_ALLOWED => ("Not like this", "This address does not take what was sent."),
+        _ => ("This did not work", &error.message),
+    }
+}
+
+/// A time to wait, as people say it; never less than it is.
+fn in_words(secs: u64) -> String {
+    match secs {
+        0 | 1 => "a second".to_owned(),
+        2..=90 => format!("{secs} seconds"),
+        91..=5400 => format!("{} minutes", secs.div_ceil(60)),
+        _ => format!("{} hours", secs.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_said_in_words() {
+        for (secs, words) in
+            [(0, "a second"), (1, "a second"), (30, "30 seconds"), (91, "2 minutes"), (5401, "2 hours")]
+        {
+            assert_eq!(in_words(secs), words);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::shapes::{
     LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, Stat, StatsBody,
     StatsQuery, Target, UnlockBody,
 };
-use super::{fail, invalid, location, parse_code, visitor};
+use super::{fail, invalid, location, parse_code, seen_as, visitor};
 use crate::actor::Mailbox;
 use crate::auth::AuthUser;
 use crate::auth::extractor::MaybeUser;
@@ -21,7 +21,7 @@ use crate::http::envelope::{self, LinksAnswer, LinksDone, LinksFailure};
 use crate::http::query::{MAX_PAGE, number};
 use crate::http::rate_limit::{self, Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, JsonBody, client};
+use crate::http::{ApiError, JsonBody};
 use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{
@@ -318,8 +318,4 @@ pub async fn delete(user: AuthUser, links: Links, id: web::Path<String>) -> Answ
 
 fn parse_alias(text: &str) -> Result<ShortCode, ApiError> {
     ShortCode::parse(text).ok_or_else(|| invalid("customAlias", "must be 3 to 64 of A-Z a-z 0-9 - _"))
-}
-
-fn seen_as(request: &HttpRequest) -> Option<String> {
-    client::header(request, "host").map(str::to_owned)
 }

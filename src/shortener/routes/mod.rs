@@ -1,6 +1,7 @@
-//! HTTP for links: the API and the short link itself.
+//! HTTP for links: the API, the start page and the short link itself.
 
 pub mod access;
+pub mod home;
 pub mod links;
 mod locks;
 pub mod redirect;
@@ -81,6 +82,11 @@ fn parse_code(text: &str) -> Result<ShortCode, ApiError> {
 /// The `Location` of a long URL: its bytes as they were given.
 fn location(url: &str) -> Result<HeaderValue, ApiError> {
     HeaderValue::from_bytes(url.as_bytes()).map_err(|error| ApiError::internal(&error))
+}
+
+/// The host that a request was sent to.
+fn seen_as(request: &HttpRequest) -> Option<String> {
+    client::header(request, "host").map(str::to_owned)
 }
 
 fn visitor(request: &HttpRequest) -> Visitor {
