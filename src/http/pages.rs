@@ -57,11 +57,7 @@ pub fn form_page(builder: HttpResponseBuilder, template: &impl Template) -> Http
     respond(builder, HOME_POLICY, template)
 }
 
-fn respond(
-    mut builder: HttpResponseBuilder,
-    policy: &'static str,
-    template: &impl Template,
-) -> HttpResponse {
+fn respond(mut builder: HttpResponseBuilder, policy: &'static str, template: &impl Template) -> HttpResponse {
     match template.render() {
         Ok(html) => {
             let mut response = builder
@@ -125,9 +121,11 @@ pub fn failure(builder: HttpResponseBuilder, error: &ApiError) -> HttpResponse {
     let again = wait.is_some() || error.status.is_server_error();
     let next = match (error.status, wait) {
         (_, Some(secs)) => format!("Please try again in {}.", in_words(secs)),
-        (StatusCode::NOT_FOUND, _) => "Check the address for a slip: capital and small letters are different \
+        (StatusCode::NOT_FOUND, _) => {
+            "Check the address for a slip: capital and small letters are different \
             letters here. Or ask whoever gave you the link; it may have been deleted."
-            .to_owned(),
+                .to_owned()
+        }
         (StatusCode::GONE, _) => "If you expected something here, ask whoever gave you the link.".to_owned(),
         (status, _) if status.is_server_error() => {
             "It is not your fault. Please try again after some time.".to_owned()

@@ -28,11 +28,10 @@ for (const input of document.querySelectorAll("[data-reveal]")) {
   const show = (shown) => {
     input.type = shown ? "text" : "password";
     button.textContent = shown ? "Hide" : "Show";
-    button.setAttribute("aria-pressed", String(shown));
+    button.setAttribute("aria-label", `${button.textContent} password`);
   };
   button.type = "button";
   button.className = "reveal";
-  button.setAttribute("aria-label", "Show the password");
   button.addEventListener("click", () => show(input.type === "password"));
   input.form.addEventListener("submit", () => show(false));
   const joined = document.createElement("div");

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod server;
 pub mod smtp;
 pub mod socket;
+pub mod tied;
 
 pub use client::{Answer, Client};
 pub use mail::Mail;

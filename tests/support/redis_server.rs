@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::tied;
+
 static SHARED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
 static CHILD: Mutex<Option<Child>> = Mutex::new(None);
 
@@ -40,15 +42,9 @@ pub fn binary() -> &'static str {
         .expect("redis-server or valkey-server is installed")
 }
 
-/// Starts a server with these arguments. It dies with this process, tied to it by a pipe that a shell reads.
+/// Starts a server with these arguments. It dies with this process.
 pub fn spawn(arguments: &[&str]) -> Child {
-    Command::new("sh")
-        .args(["-c", "exec 3<&0; \"$0\" \"$@\" 3<&- </dev/null >/dev/null 2>&1 & p=$!; (cat <&3 >/dev/null; kill -9 $p) & wait $p", binary()])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    tied::spawn(binary(), arguments, "-KILL")
 }
 
 /// A synchronous connection to the binary's Redis.

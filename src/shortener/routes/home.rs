@@ -161,7 +161,11 @@ async fn make(request: &HttpRequest, links: &Links, form: &GuestLinkForm) -> Res
     links.ask(message).await.map_err(|error| {
         let taken = matches!(error, ShortenerError::AliasTaken);
         let error = api_error(request.path(), error);
-        if taken { ApiError { fields: vec![FieldError::new("customAlias", "is taken")], ..error } } else { error }
+        if taken {
+            ApiError { fields: vec![FieldError::new("customAlias", "is taken")], ..error }
+        } else {
+            error
+        }
     })
 }
 
