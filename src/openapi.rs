@@ -60,7 +60,7 @@ const SLICE: usize = 16 * 1024;
         shortener::routes::links::update, shortener::routes::links::delete,
         shortener::routes::access::send_code, shortener::routes::access::request,
         shortener::routes::access::list, shortener::routes::access::decide,
-        shortener::routes::redirect::follow, shortener::routes::redirect::unlock,
+        shortener::routes::redirect::follow, shortener::routes::unlock::unlock,
         posts::routes::posts::create, posts::routes::posts::list, posts::routes::posts::list_own,
         posts::routes::posts::fetch, posts::routes::posts::update, posts::routes::posts::delete,
         posts::routes::reactions::toggle_like, posts::routes::reactions::like, posts::routes::reactions::unlike,

@@ -118,10 +118,7 @@ fn rendered(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
 }
 
 fn render(request: &HttpRequest, error: &ApiError) -> HttpResponse {
-    let mut builder = HttpResponse::build(error.status);
-    if let Some(secs) = error.retry_after_secs {
-        builder.insert_header((header::RETRY_AFTER, secs.to_string()));
-    }
+    let mut builder = pages::answer_to(error);
     if error.asks_for_token {
         builder.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
     }

@@ -75,19 +75,20 @@ fn respond(mut builder: HttpResponseBuilder, policy: &'static str, template: &im
     }
 }
 
-/// What is wrong with the fields of a form, for the page that shows it again.
+/// What is wrong with the fields of a form, for the page that shows it again: fields and sentences.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<FieldError>);
+pub struct Problems(Vec<(String, String)>);
 
 impl Problems {
-    /// One problem: a sentence without its beginning, as in "must be 1 to 128 characters long".
-    pub fn of(field: &str, problem: &str) -> Self {
-        Self(vec![FieldError::new(field, problem)])
+    /// One problem, in words of one's own.
+    pub fn of(field: &str, sentence: impl Into<String>) -> Self {
+        Self(vec![(field.to_owned(), sentence.into())])
     }
 
     /// Those that `error` names; nothing when it is about something else.
     pub fn in_error(error: &ApiError) -> Option<Self> {
-        (!error.fields.is_empty()).then(|| Self(error.fields.clone()))
+        let said = |problem: &FieldError| (problem.field.clone(), format!("This {}.", problem.message));
+        (!error.fields.is_empty()).then(|| Self(error.fields.iter().map(said).collect()))
     }
 
     /// Whether there are any.
@@ -95,11 +96,24 @@ impl Problems {
         !self.0.is_empty()
     }
 
-    /// What is wrong with `field`, as a sentence.
-    pub fn with(&self, field: &str) -> Option<String> {
-        let found = self.0.iter().find(|problem| problem.field == field)?;
-        Some(format!("This {}.", found.message))
+    /// What is wrong with `field`.
+    pub fn with(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == field).map(|(_, sentence)| sentence.as_str())
     }
+}
+
+/// When to try again, as a sentence.
+pub fn try_again_in(secs: u64) -> String {
+    format!("Please try again in {}.", in_words(secs))
+}
+
+/// The head of an answer with the status of `error`, and with its `Retry-After`.
+pub fn answer_to(error: &ApiError) -> HttpResponseBuilder {
+    let mut builder = HttpResponse::build(error.status);
+    if let Some(secs) = error.retry_after_secs {
+        builder.insert_header((header::RETRY_AFTER, secs.to_string()));
+    }
+    builder
 }
 
 #[derive(Template)]
@@ -120,7 +134,7 @@ pub fn failure(builder: HttpResponseBuilder, error: &ApiError) -> HttpResponse {
     let wait = error.retry_after_secs;
     let again = wait.is_some() || error.status.is_server_error();
     let next = match (error.status, wait) {
-        (_, Some(secs)) => format!("Please try again in {}.", in_words(secs)),
+        (_, Some(secs)) => try_again_in(secs),
         (StatusCode::NOT_FOUND, _) => {
             "Check the address for a slip: capital and small letters are different \
             letters here. Or ask whoever gave you the link; it may have been deleted."

@@ -10,3 +10,4 @@ mod driver;
 mod failures;
 mod home;
 mod looks;
+mod unlock;

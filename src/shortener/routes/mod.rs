@@ -6,6 +6,7 @@ pub mod links;
 mod locks;
 pub mod redirect;
 pub mod shapes;
+pub mod unlock;
 mod warning;
 
 use actix_web::HttpRequest;

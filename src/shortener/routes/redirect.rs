@@ -8,28 +8,23 @@ use std::sync::LazyLock;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
-use askama::Template;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
-use utoipa::ToSchema;
 
+use super::unlock::{self, Door};
 use super::{location, parse_code, visitor, warning};
 use crate::actor::Mailbox;
-use crate::auth::model::Password;
-use crate::http::body::FormBody;
 use crate::http::edge::{SHORT_LINK, ShortLink};
 use crate::http::envelope::LinksFailure;
-use crate::http::rate_limit::{self, Charged, LimitedAction};
+use crate::http::pages::Problems;
+use crate::http::rate_limit::{self, LimitedAction};
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, client, pages};
+use crate::http::{ApiError, client};
 use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{Unlock, Visit, Visited};
 use crate::shortener::model::{Key, Protection, ShortCode};
 
-const DEAD_GRANT: &str = "Your personal link is invalid or has expired. Ask for access again.";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Looked up once: this one counts at the pace of redirects.
@@ -39,27 +34,9 @@ static OPEN: LazyLock<metrics::Counter> =
 pub(super) type Links = web::Data<Mailbox<Shortener>>;
 pub(super) type Answer = Result<HttpResponse, ApiError>;
 
-#[derive(Template)]
-#[template(path = "unlock.html")]
-struct UnlockPage<'a> {
-    code: &'a str,
-    problem: Option<&'a str>,
-}
-
 /// The routes of this module; registered last, because the pattern takes any first segment.
 pub fn routes() -> Vec<Endpoint> {
-    vec![at(SHORT_LINK).get(follow).post(unlock)]
-}
-
-/// The form of the unlock page, or that of the notice.
-#[derive(Deserialize, ToSchema)]
-pub struct UnlockForm {
-    /// The link's password.
-    #[schema(value_type = Option<String>)]
-    password: Option<SecretString>,
-    /// Anything: go on past the notice that the target is not safe for work.
-    #[serde(rename = "continue")]
-    go_on: Option<String>,
+    vec![at(SHORT_LINK).get(follow).post(unlock::unlock)]
 }
 
 /// Follow a short link. A browser is told first when the target is not safe for work.
@@ -94,11 +71,11 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
         Ok(Visited::Notice) => Ok(warning::notice(&code)),
         Ok(Visited::Protected(protection)) => {
             count("protected");
-            locked(&request, &code, protection, None)
+            locked(&request, &code, protection, Problems::default())
         }
         Err(ShortenerError::Refused { protection, .. }) => {
             count("refused");
-            locked(&request, &code, protection, Some(DEAD_GRANT))
+            locked(&request, &code, protection, Problems::of("grant", unlock::DEAD_GRANT))
         }
         Err(error) => {
             count(match error {
@@ -106,50 +83,6 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
                 ShortenerError::Blocked => "blocked",
                 _ => "failed",
             });
-            warning::fail(&request, error)
-        }
-    }
-}
-
-/// Open a protected link from its page, or go on past the notice.
-#[utoipa::path(post, path = "/{code}", tag = "short links",
-    params(("code" = String, Path, description = "Generated code or alias")),
-    request_body(content = UnlockForm, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "On to the long URL", headers(("Location" = String))),
-        (status = 400, body = LinksFailure),
-        (status = 401, description = "Wrong password: the page again for a browser, else this", body = LinksFailure),
-        (status = 404, description = "Unknown or deleted", body = LinksFailure),
-        (status = 410, description = "It leads to a blocked host: a page for a browser, else this", body = LinksFailure),
-    ))]
-pub async fn unlock(
-    _: Charged<{ LimitedAction::Unlock as usize }>,
-    request: HttpRequest,
-    links: Links,
-    code: web::Path<String>,
-    FormBody(form): FormBody<UnlockForm>,
-) -> Answer {
-    let code = parse_code(&code)?;
-    let Some(password) = form.password else {
-        return match form.go_on {
-            Some(_) => warning::go_on(&request, &links, code).await,
-            None => {
-                warning::fail(&request, ShortenerError::Invalid { field: "password", problem: "is missing" })
-            }
-        };
-    };
-    let key = Key::Password(Password::claimed(password.expose_secret()));
-    match links.ask(Unlock { code: code.clone(), key, visitor: visitor(&request) }).await {
-        Ok(url) => {
-            count("unlocked");
-            redirect(StatusCode::SEE_OTHER, &url)
-        }
-        Err(ShortenerError::Refused { .. }) if client::wants_page(request.headers()) => {
-            count("refused");
-            Ok(unlock_page(StatusCode::UNAUTHORIZED, &code, Some("That is not the password. Try again.")))
-        }
-        Err(error) => {
-            count("refused");
             warning::fail(&request, error)
         }
     }
@@ -180,17 +113,13 @@ pub(super) fn locked(
     request: &HttpRequest,
     code: &ShortCode,
     protection: Protection,
-    problem: Option<&str>,
+    wrong: Problems,
 ) -> Answer {
-    if client::wants_page(request.headers()) {
-        return Ok(unlock_page(StatusCode::UNAUTHORIZED, code, problem));
+    match Door::of(protection).filter(|_| client::wants_page(request.headers())) {
+        Some(door) => Ok(unlock::page(HttpResponse::Unauthorized(), code, door, wrong)),
+        None => Err(ApiError::new(StatusCode::UNAUTHORIZED, "This URL is protected")
+            .with_details(json!({ "protectionMethod": protection.as_str() }))),
     }
-    Err(ApiError::new(StatusCode::UNAUTHORIZED, "This URL is protected")
-        .with_details(json!({ "protectionMethod": protection.as_str() })))
-}
-
-fn unlock_page(status: StatusCode, code: &ShortCode, problem: Option<&str>) -> HttpResponse {
-    pages::page(HttpResponse::build(status), &UnlockPage { code: code.as_str(), problem })
 }
 
 /// Counts how a visit ended.

@@ -8,7 +8,8 @@ use askama::Template;
 
 use super::redirect::{Answer, Links, count, locked, redirect};
 use super::{api_error, visitor};
-use crate::http::{client, pages};
+use crate::http::pages::{self, Problems};
+use crate::http::client;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{Visit, Visited};
 use crate::shortener::model::ShortCode;
@@ -40,7 +41,7 @@ pub(super) async fn go_on(request: &HttpRequest, links: &Links, code: ShortCode)
         Ok(Visited::Notice) => unreachable!("the notice has been shown"),
         Ok(Visited::Protected(protection)) => {
             count("protected");
-            locked(request, &code, protection, None)
+            locked(request, &code, protection, Problems::default())
         }
         Err(error) => {
             count("refused");
