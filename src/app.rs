@@ -128,6 +128,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         auth::routes::links::routes(),
         auth::routes::google::routes(),
         auth::routes::mails::routes(),
+        auth::routes::pages::routes(),
         auth::routes::social::routes(),
         auth::routes::phone::routes(),
         conversation::routes::files::routes(),

@@ -3,6 +3,7 @@
 pub mod google;
 pub mod links;
 pub mod mails;
+pub mod pages;
 pub mod phone;
 pub mod social;
 
