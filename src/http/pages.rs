@@ -121,7 +121,7 @@ pub fn answer_to(error: &ApiError) -> HttpResponseBuilder {
 struct FailurePage<'a> {
     status: u16,
     title: &'a str,
-    what: &'a str,
+    what: String,
     problems: &'a [FieldError],
     next: String,
     /// Whether the same again may go better.
@@ -135,11 +135,9 @@ pub fn failure(builder: HttpResponseBuilder, error: &ApiError) -> HttpResponse {
     let again = wait.is_some() || error.status.is_server_error();
     let next = match (error.status, wait) {
         (_, Some(secs)) => try_again_in(secs),
-        (StatusCode::NOT_FOUND, _) => {
-            "Check the address for a slip: capital and small letters are different \
-            letters here. Or ask whoever gave you the link; it may have been deleted."
-                .to_owned()
-        }
+        (StatusCode::NOT_FOUND, _) => "Check the address for a slip: capital and small letters are not the \
+            same here. Or ask whoever gave you the link: it may have been deleted."
+            .to_owned(),
         (StatusCode::GONE, _) => "If you expected something here, ask whoever gave you the link.".to_owned(),
         (status, _) if status.is_server_error() => {
             "It is not your fault. Please try again after some time.".to_owned()
@@ -148,7 +146,15 @@ pub fn failure(builder: HttpResponseBuilder, error: &ApiError) -> HttpResponse {
     };
     page(
         builder,
-        &FailurePage { status: error.status.as_u16(), title, what, problems: &error.fields, next, again },
+        &FailurePage {
+            status: error.status.as_u16(),
+            title,
+            // The API's messages are written without it.
+            what: format!("{}.", what.trim_end_matches('.')),
+            problems: &error.fields,
+            next,
+            again,
+        },
     )
 }
 

@@ -92,11 +92,11 @@ async fn without_scripts_a_link_is_made_all_the_same() {
     let server = TestServer::start();
     visit_without_scripts(&server, async |visitor: Visitor| {
         visitor.open("/").await;
-        visitor.look("home-without-scripts").await;
+        visitor.look("home").await;
         visitor.write("#longUrl", FAR).await;
         visitor.click("form.card > button").await;
         visitor.arrive_at("Your short link").await;
-        visitor.look("made-without-scripts").await;
+        visitor.look("made").await;
         assert!(!visitor.see("[data-copy]").await.is_displayed().await.unwrap(), "it would do nothing");
         visitor.click("#short").await;
         visitor.arrive_at(FAR_TITLE).await;

@@ -48,6 +48,7 @@ impl Visitor {
 
     /// Looks at the page in light and in the dark: it can be used by all, and is kept as a picture called `name`.
     pub async fn look(&self, name: &str) {
+        let name = &if self.scripts { name.to_owned() } else { format!("{name}-without-scripts") };
         for scheme in ["light", "dark"] {
             // Without motion, or the colours looked at would be on their way.
             let features = json!({ "features": [

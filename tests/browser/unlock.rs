@@ -14,7 +14,7 @@ async fn a_password_opens_and_a_wrong_one_says_so() {
     let use_it = async |visitor: Visitor| {
         visitor.open(&path).await;
         visitor.arrive_at("This link is protected").await;
-        visitor.look(if visitor.scripts { "unlock-password" } else { "unlock-without-scripts" }).await;
+        visitor.look("unlock-password").await;
         visitor.write("#password", "open").await;
         visitor.click("form button[type=submit]").await;
         visitor.read("That is not the password. Try again.").await;
