@@ -37,10 +37,10 @@ pub fn routes() -> Vec<Endpoint> {
 #[into_params(parameter_in = Query)]
 pub struct ProofQuery {
     /// Names the token.
-    token_id: Option<String>,
+    pub(super) token_id: Option<String>,
     /// Works once.
     #[param(value_type = Option<String>)]
-    token: Option<SecretString>,
+    pub(super) token: Option<SecretString>,
 }
 
 /// Without a token in the query `email`, with one `newPassword`.
@@ -58,11 +58,11 @@ pub struct ResetBody {
     new_password: Option<SecretString>,
 }
 
-fn fail(error: AuthError) -> ApiError {
+pub(super) fn fail(error: AuthError) -> ApiError {
     api_error(Surface::Links, error)
 }
 
-fn weak(problem: &str) -> ApiError {
+pub(super) fn weak(problem: &str) -> ApiError {
     let message = "Password provided does not meet minimum requirement";
     ApiError::invalid(message, vec![FieldError::new("newPassword", problem)])
 }
@@ -90,11 +90,16 @@ pub async fn reset_password(
     let network = client::limit_key(client::ip(&request));
     let (token_id, token) = proof(token_id, token)?;
     let reset = ResetPassword { token_id, token, new_password, network };
-    manager.ask(reset).await.map_err(|error| match error {
+    manager.ask(reset).await.map_err(reset_failure)?;
+    Ok(envelope::links_done("Password reseted successfully"))
+}
+
+/// Why a password is not changed.
+pub(super) fn reset_failure(error: AuthError) -> ApiError {
+    match error {
         AuthError::CommonPassword => weak("is among the most common passwords; choose another"),
         error => fail(error),
-    })?;
-    Ok(envelope::links_done("Password reseted successfully"))
+    }
 }
 
 async fn request_reset(manager: &Manager, body: ResetBody) -> Answer {

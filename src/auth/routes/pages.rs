@@ -8,20 +8,21 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::api_error;
+use super::invalid;
+use super::mails::{ProofQuery, fail, reset_failure, weak};
 use crate::actor::Mailbox;
 use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
 use crate::auth::messages::{RequestReset, ResetPassword, VerifyEmail};
 use crate::auth::model::Password;
 use crate::http::body::FormBody;
-use crate::http::envelope::{LinksFailure, Surface};
+use crate::http::envelope::LinksFailure;
 use crate::http::pages::{self, Problems};
 use crate::http::rate_limit::{Charged, LimitedAction};
 use crate::http::router::{Endpoint, at};
-use crate::http::{ApiError, FieldError, client};
+use crate::http::{ApiError, client};
 use crate::users::model::Email;
 
 const FORGOT: (&str, &str) = ("/forgot-password", "Have a new link sent");
@@ -38,18 +39,6 @@ pub fn routes() -> Vec<Endpoint> {
         at("/forgot-password").get(forgot_form).post(forgot_password),
         at("/account-recovered").get(account_recovered),
     ]
-}
-
-/// What the link in a mail carries.
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub struct LinkQuery {
-    /// Names the token.
-    token_id: Option<String>,
-    /// Works once.
-    #[param(value_type = Option<String>)]
-    token: Option<SecretString>,
 }
 
 /// The form of the page to choose another password.
@@ -117,14 +106,6 @@ fn say(status: StatusCode, title: &str, text: &str, ways: &[(&str, &str)]) -> Ht
     pages::form_page(HttpResponse::build(status), &MessagePage { title, text, ways })
 }
 
-fn fail(error: AuthError) -> ApiError {
-    api_error(Surface::Links, error)
-}
-
-fn invalid(field: &str, problem: &str) -> ApiError {
-    ApiError::invalid("Invalid Data", vec![FieldError::new(field, problem)])
-}
-
 /// Of a link for a new password that does not work, or not any more.
 fn dead_reset(status: StatusCode) -> HttpResponse {
     let text = "A link to choose a new password works once and for a limited time. Only the newest one does.";
@@ -139,11 +120,11 @@ fn dead_verification(status: StatusCode) -> HttpResponse {
 }
 
 /// Choose another password: a page with a form. Uses nothing up.
-#[utoipa::path(get, path = "/reset-password", tag = "pages", params(LinkQuery), responses(
+#[utoipa::path(get, path = "/reset-password", tag = "pages", params(ProofQuery), responses(
     (status = 200, body = String, content_type = "text/html"),
     (status = 400, description = "The link is not whole", body = LinksFailure),
 ))]
-pub async fn reset_form(query: web::Query<LinkQuery>) -> HttpResponse {
+pub async fn reset_form(query: web::Query<ProofQuery>) -> HttpResponse {
     match (&query.token_id, &query.token) {
         (Some(token_id), Some(token)) => reset_page(token_id, token, StatusCode::OK, Problems::default()),
         _ => dead_reset(StatusCode::BAD_REQUEST),
@@ -186,25 +167,21 @@ pub async fn reset_password(
 }
 
 async fn reset(request: &HttpRequest, manager: &Manager, form: &ResetForm) -> Result<(), ApiError> {
-    let weak = |problem| invalid("newPassword", problem);
     let message = ResetPassword {
         token_id: form.token_id.clone(),
         token: form.token.expose_secret().to_owned(),
         new_password: Password::parse(form.new_password.expose_secret()).map_err(weak)?,
         network: client::limit_key(client::ip(request)),
     };
-    manager.ask(message).await.map_err(|error| match error {
-        AuthError::CommonPassword => weak("is among the most common passwords; choose another"),
-        error => fail(error),
-    })
+    manager.ask(message).await.map_err(reset_failure)
 }
 
 /// Confirm an address: a page with a button. Uses nothing up.
-#[utoipa::path(get, path = "/verify-email", tag = "pages", params(LinkQuery), responses(
+#[utoipa::path(get, path = "/verify-email", tag = "pages", params(ProofQuery), responses(
     (status = 200, body = String, content_type = "text/html"),
     (status = 400, description = "The link is not whole", body = LinksFailure),
 ))]
-pub async fn verify_form(query: web::Query<LinkQuery>) -> HttpResponse {
+pub async fn verify_form(query: web::Query<ProofQuery>) -> HttpResponse {
     match (&query.token_id, &query.token) {
         (Some(token_id), Some(token)) => {
             let page = VerifyPage { token_id, token: token.expose_secret() };
