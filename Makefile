@@ -16,7 +16,7 @@ run:
 	cargo run --release --locked
 
 test:
-	@scripts/need cc redis python
+	@scripts/need cc redis python chromium axe
 	@scripts/venv
 	cargo test --locked
 	cargo build --locked

@@ -1,7 +1,8 @@
 //! chromedriver, one for the test binary, and what it can do beyond the standard.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -30,20 +31,12 @@ fn driver() -> &'static str {
     })
 }
 
-/// The name of the browser that is installed.
-fn chromium() -> &'static str {
-    let installed = |name: &&str| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-    };
-    ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(installed)
-        .expect("chromium is installed")
-}
-
-fn path_of(program: &str) -> String {
-    let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output().unwrap();
-    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+/// The browser in PATH; where there is none, its driver knows where it is.
+fn chromium() -> Option<PathBuf> {
+    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome"].into_iter();
+    let mut places = names.flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    places.find(|place| place.is_file())
 }
 
 /// A browser with a fresh profile, and the right to have one. It knows no host but this machine, which is also
@@ -68,17 +61,19 @@ pub async fn open(far: u16, scripts: bool) -> (Client, tempfile::TempDir, Semaph
         format!("--host-resolver-rules=MAP far.example:80 127.0.0.1:{far},MAP * ~NOTFOUND,EXCLUDE 127.0.0.1"),
     ];
     let javascript = if scripts { 1 } else { 2 };
-    let capabilities: Map<String, Value> = serde_json::from_value(json!({
+    let mut capabilities: Map<String, Value> = serde_json::from_value(json!({
         "browserName": "chrome",
         "timeouts": { "pageLoad": 30_000, "script": 30_000 },
         "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         "goog:chromeOptions": {
-            "binary": path_of(chromium()),
             "args": arguments,
             "prefs": { "profile.managed_default_content_settings.javascript": javascript },
         },
     }))
     .unwrap();
+    if let Some(binary) = chromium() {
+        capabilities["goog:chromeOptions"]["binary"] = json!(binary);
+    }
     let client = ClientBuilder::rustls()
         .expect("TLS, although nothing here speaks it")
         .capabilities(capabilities)

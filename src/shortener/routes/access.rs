@@ -72,11 +72,7 @@ pub async fn request(
     JsonBody(body): JsonBody<AccessBody>,
 ) -> Answer {
     let code = parse_code(&id)?;
-    let email = parse_email(&body.email)?;
-    let reason = body.reason.filter(|reason| !reason.trim().is_empty());
-    if let Some(reason) = &reason {
-        check_reason(reason).map_err(|problem| invalid("reason", &problem))?;
-    }
+    let (email, reason) = parse_asking(&body.email, body.reason)?;
     let request = links.ask(RequestAccess { code, email, reason }).await.map_err(fail)?;
     let body = AccessAsked { request_id: request.as_str().to_owned() };
     Ok(envelope::links(StatusCode::ACCEPTED, "Access requested successfully", body))
@@ -140,6 +136,17 @@ pub async fn decide(
     Ok(envelope::links_done("Access request updated successfully"))
 }
 
-fn parse_email(text: &str) -> Result<Email, ApiError> {
+/// Who asks for access, and why.
+pub(super) fn parse_asking(email: &str, reason: Option<String>) -> Result<(Email, Option<String>), ApiError> {
+    let email = parse_email(email)?;
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    if let Some(reason) = &reason {
+        check_reason(reason).map_err(|problem| invalid("reason", &problem))?;
+    }
+    Ok((email, reason))
+}
+
+/// Where a code or an answer is to go.
+pub(super) fn parse_email(text: &str) -> Result<Email, ApiError> {
     Email::parse(text).map_err(|problem| invalid("email", problem))
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::shapes::LinkDetails;
-use super::{api_error, seen_as};
+use super::{fail, invalid, seen_as};
 use crate::actor::Mailbox;
 use crate::auth::model::Password;
 use crate::http::body::FormBody;
@@ -160,7 +160,7 @@ async fn make(request: &HttpRequest, links: &Links, form: &GuestLinkForm) -> Res
     };
     links.ask(message).await.map_err(|error| {
         let taken = matches!(error, ShortenerError::AliasTaken);
-        let error = api_error(request.path(), error);
+        let error = fail(error);
         if taken {
             ApiError { fields: vec![FieldError::new("customAlias", "is taken")], ..error }
         } else {
@@ -172,10 +172,6 @@ async fn make(request: &HttpRequest, links: &Links, form: &GuestLinkForm) -> Res
 /// People leave the scheme out.
 fn with_scheme(text: &str) -> String {
     if text.is_empty() || text.contains("://") { text.to_owned() } else { format!("https://{text}") }
-}
-
-fn invalid(field: &str, problem: &str) -> ApiError {
-    ApiError::invalid("Invalid Data", vec![FieldError::new(field, problem)])
 }
 
 fn home_page(status: StatusCode, public: &PublicUrl, form: Typed, wrong: Problems) -> HttpResponse {

@@ -5,12 +5,13 @@
 //! has the target of a link nowhere.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::access::{parse_asking, parse_email};
 use super::locks::parse_key;
 use super::redirect::{count, redirect};
 use super::shapes::UnlockBody;
@@ -20,11 +21,11 @@ use crate::http::body::FormBody;
 use crate::http::envelope::LinksFailure;
 use crate::http::pages::{self, Problems};
 use crate::http::rate_limit::{self, Charged, LimitedAction};
-use crate::http::{ApiError, FieldError, client};
+use crate::http::{ApiError, client};
 use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{RequestAccess, SendLinkCode, Unlock};
-use crate::shortener::model::{Key, Protection, ShortCode, check_reason};
+use crate::shortener::model::{Key, Protection, ShortCode};
 use crate::users::model::Email;
 
 type Links = web::Data<Mailbox<Shortener>>;
@@ -50,6 +51,8 @@ pub struct UnlockForm {
     /// What stands behind `grant=` in the link of an approval's mail.
     #[schema(value_type = Option<String>)]
     grant: Option<SecretString>,
+    /// There when another code is asked for.
+    again: Option<String>,
     /// Why `email` asks for access; may be empty.
     #[schema(max_length = 1000)]
     reason: Option<String>,
@@ -129,12 +132,12 @@ struct UnlockPage<'a> {
 
 /// The page in front of a protected link, with the status of `builder`.
 pub(super) fn page(
-    mut builder: actix_web::HttpResponseBuilder,
+    builder: HttpResponseBuilder,
     code: &ShortCode,
     door: Door,
     wrong: Problems,
 ) -> HttpResponse {
-    pages::scripted_page(builder.take(), &UnlockPage { code: code.as_str(), door, wrong })
+    pages::scripted_page(builder, &UnlockPage { code: code.as_str(), door, wrong })
 }
 
 /// Open a protected link from its page, or have a code sent, or ask for access.
@@ -196,31 +199,38 @@ fn wrong_form(request: &HttpRequest, code: &ShortCode, door: Door, error: ApiErr
 /// The page again for what the visitor can do something about; an error for the rest.
 fn refused(request: &HttpRequest, code: &ShortCode, door: Door, failure: ShortenerError) -> Answer {
     count("refused");
-    let elsewhere = match failure {
-        ShortenerError::Refused { tried, protection } => (tried != protection).then_some(protection),
-        _ => None,
+    let page_of = |failure: ShortenerError, door: Door, wrong: Problems| {
+        Ok(page(pages::answer_to(&api_error(request.path(), failure)), code, door, wrong))
     };
-    let key_refused = matches!(failure, ShortenerError::Refused { .. });
-    let error = api_error(request.path(), failure);
-    if !client::wants_page(request.headers()) || !(key_refused || error.retry_after_secs.is_some()) {
-        return Err(error);
+    match failure {
+        failure if !client::wants_page(request.headers()) => warning::fail(request, failure),
+        // The owner has changed the protection since the form was shown.
+        ShortenerError::Refused { tried, protection } if tried != protection => match Door::of(protection) {
+            Some(door) => page_of(failure, door, Problems::default()),
+            None => Ok(to_the_link(request)),
+        },
+        // So it is here: no other field is left to be at fault.
+        ShortenerError::Invalid { .. } => Ok(to_the_link(request)),
+        ShortenerError::Refused { .. } => {
+            let wrong = Problems::of(door.field(), door.refusal());
+            page_of(failure, door, wrong)
+        }
+        ShortenerError::Wait(time) | ShortenerError::MailWait(time) => {
+            let secs = time.as_millis().div_ceil(1000) as u64;
+            let what = match failure {
+                ShortenerError::Wait(_) => "That was wrong too often.",
+                _ => "Enough mails were asked for just now.",
+            };
+            let wrong = Problems::of(door.field(), format!("{what} {}", pages::try_again_in(secs)));
+            page_of(failure, door, wrong)
+        }
+        failure => warning::fail(request, failure),
     }
-    if error.status == StatusCode::SERVICE_UNAVAILABLE {
-        return Err(error);
-    }
-    let Some(protection) = elsewhere else {
-        let sentence = match error.retry_after_secs {
-            Some(secs) => format!("{}. {}", error.message, pages::try_again_in(secs)),
-            None => door.refusal().to_owned(),
-        };
-        let wrong = Problems::of(door.field(), sentence);
-        return Ok(page(pages::answer_to(&error), code, door, wrong));
-    };
-    // The owner has changed the protection since the form was shown.
-    match Door::of(protection) {
-        Some(door) => Ok(page(pages::answer_to(&error), code, door, Problems::default())),
-        None => Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, request.path())).finish()),
-    }
+}
+
+/// On to what stands in front of the link now.
+fn to_the_link(request: &HttpRequest) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, request.path())).finish()
 }
 
 /// Does what a form asks for; an outer error is a limit.
@@ -258,6 +268,7 @@ impl UnlockForm {
             (Some(_), ..) => Door::Code { email },
             (None, Some(reason), ..) => Door::Ask { email, reason: reason.clone() },
             (None, None, Some(_), _) => Door::Ask { email, reason: String::new() },
+            (None, None, None, Some(_)) if self.again.is_some() => Door::Code { email },
             (None, None, None, Some(_)) => Door::Address { email },
             (None, None, None, None) => Door::Password,
         }
@@ -265,24 +276,15 @@ impl UnlockForm {
 
     /// What it asks for; an error names the field at fault.
     fn wish(self) -> Result<Wish, ApiError> {
-        let invalid = |field: &str, problem: String| {
-            ApiError::invalid("Invalid Data", vec![FieldError::new(field, problem)])
-        };
-        let parse = |email: &str| Email::parse(email).map_err(|problem| invalid("email", problem.to_owned()));
-        let Self { password, email, otp, grant, reason, .. } = self;
-        match (&email, reason) {
-            (Some(email), Some(reason)) if otp.is_none() => {
-                let email = parse(email)?;
-                let reason = Some(reason).filter(|reason| !reason.trim().is_empty());
-                if let Some(reason) = &reason {
-                    check_reason(reason).map_err(|problem| invalid("reason", problem))?;
-                }
+        match self {
+            Self { email: Some(email), reason: Some(reason), otp: None, .. } => {
+                let (email, reason) = parse_asking(&email, Some(reason))?;
                 Ok(Wish::Access { email, reason })
             }
-            (Some(email), None) if otp.is_none() && password.is_none() && grant.is_none() => {
-                parse(email).map(Wish::Code)
+            Self { email: Some(email), password: None, otp: None, grant: None, .. } => {
+                parse_email(&email).map(Wish::Code)
             }
-            _ => {
+            Self { password, email, otp, grant, .. } => {
                 // As people copy it.
                 let digits =
                     |code: SecretString| code.expose_secret().replace(char::is_whitespace, "").into();
