@@ -18,12 +18,12 @@ use super::router::{Endpoint, at};
 /// `form-action` stays open: a form that answers 303 to a foreign target is blocked by browsers otherwise.
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// With the script, which looks here and nowhere else.
+/// With the script, which asks nobody for anything.
 const SCRIPTED_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
-    connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+    base-uri 'none'; frame-ancestors 'none'";
 /// With the script, for forms whose answers stay here.
-const HOME_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Where people read the API's description.
 pub const DOCS: &str = "/docs/";
@@ -54,7 +54,7 @@ pub fn scripted_page(builder: HttpResponseBuilder, template: &impl Template) -> 
 
 /// A page with the script, whose forms stay here.
 pub fn form_page(builder: HttpResponseBuilder, template: &impl Template) -> HttpResponse {
-    respond(builder, HOME_POLICY, template)
+    respond(builder, FORM_POLICY, template)
 }
 
 fn respond(mut builder: HttpResponseBuilder, policy: &'static str, template: &impl Template) -> HttpResponse {

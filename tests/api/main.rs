@@ -28,6 +28,8 @@ mod messages_read;
 mod multipart;
 mod notifications;
 mod openapi;
+mod pages;
+mod pages_account;
 mod posts;
 mod posts_events;
 mod posts_reactions;
