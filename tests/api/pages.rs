@@ -175,7 +175,7 @@ async fn the_page_of_a_link_asks_for_what_its_protection_takes() {
     assert!(asked.status == 400 && asked.text.contains("id=\"reason-problem\""), "{asked:?}");
     assert_eq!(post(&approve, &[email, ("reason", "")]).await.status, 202);
     let grant = post(&approve, &[("grant", "none")]).await;
-    assert!(grant.status == 401 && grant.text.contains("no longer works"), "{grant:?}");
+    assert!(grant.status == 401 && grant.text.contains("invalid or has expired"), "{grant:?}");
 
     // Another protection than the form's: the page of that.
     let other = post(&approve, &[("password", "sesame")]).await;

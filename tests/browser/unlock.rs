@@ -137,7 +137,7 @@ async fn access_is_asked_for_granted_and_taken_back() {
         visitor.arrive_at(FAR_TITLE).await;
         decide("DENY").await;
         visitor.open(personal).await;
-        visitor.read("Your personal link no longer works").await;
+        visitor.read("Your personal link is invalid or has expired").await;
         visitor.look("unlock-grant-dead").await;
     };
     visit(&server, use_it).await;

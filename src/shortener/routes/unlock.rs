@@ -33,7 +33,7 @@ type Answer = Result<HttpResponse, ApiError>;
 
 /// Said to who comes with a grant that does not open.
 pub(super) const DEAD_GRANT: &str =
-    "Your personal link no longer works: it has expired, or was taken back. You may ask again.";
+    "Your personal link is invalid or has expired, or was taken back. You may ask again.";
 
 /// The forms of the page in front of a protected link.
 #[derive(Deserialize, ToSchema)]
