@@ -12,3 +12,4 @@ mod failures;
 mod home;
 mod looks;
 mod unlock;
+mod warnings;

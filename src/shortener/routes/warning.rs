@@ -8,8 +8,8 @@ use askama::Template;
 
 use super::redirect::{Answer, Links, count, locked, redirect};
 use super::{api_error, visitor};
-use crate::http::pages::{self, Problems};
 use crate::http::client;
+use crate::http::pages::{self, Problems};
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{Visit, Visited};
 use crate::shortener::model::ShortCode;
