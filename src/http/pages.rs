@@ -182,8 +182,41 @@ fn in_words(secs: u64) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use actix_web::body::MessageBody;
+
     use super::*;
+
+    fn page_of(error: &ApiError) -> String {
+        let body = failure(answer_to(error), error).into_body().try_into_bytes().unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do() {
+        for (error, said) in [
+            (
+                ApiError::unavailable(),
+                ["Back in a moment", "Please try again in a second.", ">Try again</a>"],
+            ),
+            (ApiError::too_many("Slow <b>", 61), ["Slow &#60;b&#62;.", "in 61 seconds", ">Try again</a>"]),
+            (ApiError::not_found("x"), ["Nothing here", "Check the address", ">Go to the start page</a>"]),
+            (
+                ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR),
+                ["500", "not your fault", ">Try again</a>"],
+            ),
+            (
+                ApiError::invalid("Bad", vec![FieldError::new("a", "is <b>")]),
+                ["<strong>a</strong> is &#60;b&#62;", "change what is wrong", ">Go to the start page</a>"],
+            ),
+        ] {
+            let page = page_of(&error);
+            for said in said {
+                assert!(page.contains(said), "{error}: no {said} in {page}");
+            }
+        }
+    }
 
     #[test]
     fn waits_are_said_in_words() {

@@ -36,7 +36,10 @@ for (const input of document.querySelectorAll("[data-reveal]")) {
   input.form.addEventListener("submit", () => show(false));
   const joined = document.createElement("div");
   joined.className = "joined";
+  const focused = document.activeElement === input;
   input.replaceWith(joined);
   joined.append(input, button);
   show(false);
+  // An element that is moved loses the focus.
+  if (focused) input.focus();
 }

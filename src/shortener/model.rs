@@ -23,7 +23,7 @@ const CODE_CHARS: std::ops::RangeInclusive<usize> = 3..=64;
 const MAX_LINK_PASSWORD: usize = 128;
 
 /// Words that no code may be, although nothing is served there yet: pages to come, and bait for phishing.
-const KEPT_BACK: [&str; 26] = [
+const KEPT_BACK: [&str; 24] = [
     // `/api/v1/url/get/…` and `/api/v1/url/stats/…` are no links called so.
     "get",
     "stats",
@@ -39,8 +39,6 @@ const KEPT_BACK: [&str; 26] = [
     "admin",
     "dashboard",
     "settings",
-    "reset-password",
-    "verify-email",
     "recovered",
     "help",
     "about",

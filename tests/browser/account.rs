@@ -47,6 +47,12 @@ async fn a_forgotten_password_is_replaced() {
             assert_eq!(client.post("/api/v1/auth/login").json(&body).send().await.status, status);
         }
         visitor.open(&link).await;
+        if visitor.scripts {
+            visitor.client.refresh().await.unwrap();
+            visitor.arrive_at("Open the link in your mail").await;
+            visitor.look("reset-password-reloaded").await;
+            visitor.open(&link).await;
+        }
         visitor.write("#newPassword", NEW).await;
         visitor.press(&Key::Enter).await;
         visitor.arrive_at("This link does not work any more").await;

@@ -35,7 +35,8 @@ async fn a_password_can_be_looked_at_and_is_hidden_when_it_is_sent() {
     let path = format!("/{}", server.client().shorten(&link).await);
     visit(&server, async |visitor: Visitor| {
         visitor.open(&path).await;
-        visitor.write("#password", "sesame").await;
+        assert_eq!(visitor.script("return document.activeElement.id").await, "password");
+        visitor.press("sesame").await;
         let kind = "return document.getElementById('password').type";
         assert_eq!(visitor.script(kind).await, "password");
         visitor.click(".reveal").await;

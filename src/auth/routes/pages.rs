@@ -26,6 +26,7 @@ use crate::http::{ApiError, client};
 use crate::users::model::Email;
 
 const FORGOT: (&str, &str) = ("/forgot-password", "Have a new link sent");
+const DEAD: &str = "This link does not work any more";
 const HOME: (&str, &str) = ("/", "Go to the start page");
 
 type Manager = web::Data<Mailbox<SessionManager>>;
@@ -106,17 +107,23 @@ fn say(status: StatusCode, title: &str, text: &str, ways: &[(&str, &str)]) -> Ht
     pages::form_page(HttpResponse::build(status), &MessagePage { title, text, ways })
 }
 
+/// Of a link that has lost its token, as after a reload: the address shown no longer has it.
+fn not_whole(ways: &[(&str, &str)]) -> HttpResponse {
+    let text = "This page needs all of the link in the mail. Please open it from there, or copy all of it.";
+    say(StatusCode::BAD_REQUEST, "Open the link in your mail", text, ways)
+}
+
 /// Of a link for a new password that does not work, or not any more.
-fn dead_reset(status: StatusCode) -> HttpResponse {
+fn dead_reset() -> HttpResponse {
     let text = "A link to choose a new password works once and for a limited time. Only the newest one does.";
-    say(status, "This link does not work any more", text, &[FORGOT, HOME])
+    say(StatusCode::UNAUTHORIZED, DEAD, text, &[FORGOT, HOME])
 }
 
 /// Of a link that confirms an address and does not work, or not any more.
-fn dead_verification(status: StatusCode) -> HttpResponse {
+fn dead_verification() -> HttpResponse {
     let text = "A link to confirm an address works once and for a limited time. If yours is not confirmed yet, have \
         another mail sent from where you are signed in.";
-    say(status, "This link does not work any more", text, &[HOME])
+    say(StatusCode::UNAUTHORIZED, DEAD, text, &[HOME])
 }
 
 /// Choose another password: a page with a form. Uses nothing up.
@@ -127,7 +134,7 @@ fn dead_verification(status: StatusCode) -> HttpResponse {
 pub async fn reset_form(query: web::Query<ProofQuery>) -> HttpResponse {
     match (&query.token_id, &query.token) {
         (Some(token_id), Some(token)) => reset_page(token_id, token, StatusCode::OK, Problems::default()),
-        _ => dead_reset(StatusCode::BAD_REQUEST),
+        _ => not_whole(&[FORGOT, HOME]),
     }
 }
 
@@ -158,7 +165,7 @@ pub async fn reset_password(
             "You are signed out everywhere. Sign in with the new password wherever you use your account.",
             &[HOME],
         )),
-        Err(error) if wants_page && error.status == StatusCode::UNAUTHORIZED => Ok(dead_reset(error.status)),
+        Err(error) if wants_page && error.status == StatusCode::UNAUTHORIZED => Ok(dead_reset()),
         Err(error) => match Problems::in_error(&error).filter(|_| wants_page) {
             Some(wrong) => Ok(reset_page(&form.token_id, &form.token, error.status, wrong)),
             None => Err(error),
@@ -187,7 +194,7 @@ pub async fn verify_form(query: web::Query<ProofQuery>) -> HttpResponse {
             let page = VerifyPage { token_id, token: token.expose_secret() };
             pages::form_page(HttpResponse::Ok(), &page)
         }
-        _ => dead_verification(StatusCode::BAD_REQUEST),
+        _ => not_whole(&[HOME]),
     }
 }
 
@@ -211,9 +218,7 @@ pub async fn verify_email(
             let text = "Thank you. This address is yours, and we know it now.";
             Ok(say(StatusCode::OK, "Your address is confirmed", text, &[HOME]))
         }
-        Err(AuthError::InvalidProof) if client::wants_page(request.headers()) => {
-            Ok(dead_verification(StatusCode::UNAUTHORIZED))
-        }
+        Err(AuthError::InvalidProof) if client::wants_page(request.headers()) => Ok(dead_verification()),
         Err(error) => Err(fail(error)),
     }
 }
