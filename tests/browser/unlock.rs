@@ -131,13 +131,11 @@ async fn access_is_asked_for_granted_and_taken_back() {
             assert_eq!(decided.status, 200, "{decided:?}");
         };
         decide("APPROVE").await;
-        let mail = server.mail_to(&who, "Access granted").await;
-        let personal = mail.text.split_whitespace().find(|word| word.contains("?grant=")).unwrap();
-        let personal = &personal[personal.find(&path).unwrap()..];
-        visitor.open(personal).await;
+        let personal = server.mail_to(&who, "Access granted").await.path();
+        visitor.open(&personal).await;
         visitor.arrive_at(FAR_TITLE).await;
         decide("DENY").await;
-        visitor.open(personal).await;
+        visitor.open(&personal).await;
         visitor.read("Your personal link is invalid or has expired").await;
         visitor.look("unlock-grant-dead").await;
     };
