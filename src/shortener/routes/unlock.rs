@@ -42,7 +42,6 @@ pub struct UnlockForm {
     #[schema(value_type = Option<String>)]
     password: Option<SecretString>,
     /// Alone: where a code is to be sent.
-    #[schema(max_length = 254)]
     email: Option<String>,
     /// The code that was sent to `email`.
     #[serde(rename = "OTP")]
@@ -53,8 +52,7 @@ pub struct UnlockForm {
     grant: Option<SecretString>,
     /// There when another code is asked for.
     again: Option<String>,
-    /// Why `email` asks for access; may be empty.
-    #[schema(max_length = 1000)]
+    /// Why `email` asks for access; may be empty, at most 1000 bytes.
     reason: Option<String>,
     /// Anything: go on past the notice that the target is not safe for work.
     #[serde(rename = "continue")]
