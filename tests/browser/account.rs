@@ -96,7 +96,13 @@ async fn an_address_is_confirmed_by_a_click_and_not_by_opening_the_page() {
 async fn who_comes_back_is_welcomed() {
     let server = TestServer::start();
     visit(&server, async |visitor: Visitor| {
-        visitor.open("/account-recovered").await;
+        let who = format!("{}@example.com", nanoid::nanoid!(10)).to_lowercase();
+        let account = server.client().register(&who).await;
+        let user = server.client().with_token(account["accessToken"].as_str().unwrap());
+        assert_eq!(user.delete("/api/v1/user/me").send().await.status, 200);
+        let body = serde_json::json!({ "email": who, "password": PASSWORD });
+        assert_eq!(server.client().post("/api/v1/auth/login").json(&body).send().await.status, 200);
+        visitor.open(&server.mail_to(&who, "back").await.path()).await;
         visitor.arrive_at("Welcome back").await;
         visitor.look("account-recovered").await;
         visitor.click("main .ways a:not(.button)").await;
