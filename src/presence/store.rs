@@ -158,8 +158,8 @@ impl PresenceStore {
         let mut pipeline = pipe();
         pipeline.cmd("TIME").cmd("ZREVRANGE").arg(sockets).arg(0).arg(0).arg("WITHSCORES");
         pipeline.cmd("HGET").arg(presence).arg("seen");
-        let ((secs, micros), last, seen): ((i64, i64), Vec<(String, i64)>, Option<i64>) =
-            self.redis.pipeline("ZREVRANGE sockets", &pipeline).await?;
+        type Reply = ((i64, i64), Vec<(String, i64)>, Option<i64>);
+        let ((secs, micros), last, seen): Reply = self.redis.pipeline("ZREVRANGE sockets", &pipeline).await?;
         let now_ms = secs * 1000 + micros / 1000;
         let listens = last.first().is_some_and(|(_, until_ms)| *until_ms > now_ms);
         Ok(Attention { listens, last_seen_ms: seen.unwrap_or_default() })

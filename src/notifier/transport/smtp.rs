@@ -34,7 +34,7 @@ enum Tls {
     /// After the greeting, if the server has it.
     Opportunistic,
     /// After the greeting.
-    StartTls,
+    Upgraded,
     /// From the first byte.
     Implicit,
 }
@@ -72,7 +72,7 @@ impl Smtp {
             ("smtps", _) => (Tls::Implicit, 465),
             ("smtp", None | Some("none")) => (Tls::None, 25),
             ("smtp", Some("opportunistic")) => (Tls::Opportunistic, 587),
-            ("smtp", Some("required")) => (Tls::StartTls, 587),
+            ("smtp", Some("required")) => (Tls::Upgraded, 587),
             _ => return refuse("must be smtps://host, smtp://host?tls=required or smtp://host"),
         };
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
@@ -131,7 +131,7 @@ impl Smtp {
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.name, first, None).await?;
         let upgrades = match self.tls {
-            Tls::StartTls => true,
+            Tls::Upgraded => true,
             Tls::Opportunistic => connection.can_starttls(),
             Tls::None | Tls::Implicit => false,
         };
@@ -202,7 +202,7 @@ mod tests {
         for (url, host, port, tls, logs_in) in [
             ("smtp://127.0.0.1:2525", "127.0.0.1", 2525, Tls::None, false),
             ("smtp://mail.example", "mail.example", 25, Tls::None, false),
-            ("smtp://a:b%40c@mail.example?tls=required", "mail.example", 587, Tls::StartTls, true),
+            ("smtp://a:b%40c@mail.example?tls=required", "mail.example", 587, Tls::Upgraded, true),
             ("smtps://a%40b:c@mail.example", "mail.example", 465, Tls::Implicit, true),
             ("smtp://a:b@[::1]:26", "::1", 26, Tls::None, true),
             ("smtp://mail.example?tls=opportunistic", "mail.example", 587, Tls::Opportunistic, false),
