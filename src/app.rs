@@ -114,7 +114,7 @@ pub struct Application {
     public_url: Url,
     embedded: Option<Embedded>,
     storage: StorageThread,
-    _background: Background,
+    background: Background,
     _data_dir: DataDir,
 }
 
@@ -200,7 +200,7 @@ impl Application {
             public_url,
             embedded,
             storage: storage_thread,
-            _background: background,
+            background,
             _data_dir: data_dir,
         })
     }
@@ -228,6 +228,7 @@ impl Application {
     /// Serves until told to stop, then lets everything finish.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
         let outcome = self.server.await;
+        self.background.stop().await;
         self.storage.stop();
         if let Some(embedded) = self.embedded {
             embedded.stop();

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::conversation::messages::SendFile;
 use crate::media::Painter;
-use crate::notifier::sender::Ways as WaysOut;
+use crate::notifier::sender::{Senders, Ways as WaysOut};
 use crate::notifier::{self, Notifier};
 use crate::posts::PostKeeper;
 use crate::presence::PresenceKeeper;
@@ -299,6 +299,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Background {
     tasks: Vec<JoinHandle<()>>,
+    senders: Option<Senders>,
 }
 
 impl Background {
@@ -329,7 +330,8 @@ impl Background {
                 SWEEP_EVERY,
             ),
         ];
-        Self { tasks: sweeps.into_iter().chain(senders).chain(tend(&blueprint.places.safety)).collect() }
+        let tasks = sweeps.into_iter().chain(tend(&blueprint.places.safety)).collect();
+        Self { tasks, senders: Some(senders) }
     }
 }
 
@@ -339,6 +341,15 @@ fn tend(safety: &Safety) -> impl Iterator<Item = JoinHandle<()>> {
     let sweep =
         classifier.map(|ways| repeat("links are not classified", ways.sweep, || SweepUndecided, SWEEP_EVERY));
     std::iter::once(safety.lists.follow()).chain(sweep)
+}
+
+impl Background {
+    /// Begins nothing more, and lets letters that are being handed over finish.
+    pub async fn stop(mut self) {
+        if let Some(senders) = self.senders.take() {
+            senders.stop().await;
+        }
+    }
 }
 
 impl Drop for Background {

@@ -28,7 +28,7 @@ use crate::realtime::model::{Event, EventKind};
 use crate::redis::Redis;
 use crate::secrets::{Digester, Seal};
 use crate::users::messages::{Contact, FetchContact};
-use crate::users::model::UserId;
+use crate::users::model::{Email, UserId};
 
 /// What is about the same is counted in one notification for so long. ms
 const GROUPED_MS: i64 = 3_600_000;
@@ -274,7 +274,8 @@ impl Desk {
             return Ok(true);
         }
         let kind = if what.is_awaited() { "awaited" } else { "bulk" };
-        let digest = self.digester.of(&["mailed", kind, &to.email.to_lowercase()]);
+        let mailbox = Email::parse(&to.email).map_or_else(|_| to.email.clone(), |email| email.mailbox());
+        let digest = self.digester.of(&["mailed", kind, &mailbox]);
         let goes = self.store.allow(&digest, letter, self.unverified_per_day).await?;
         if !goes {
             tracing::info!(%user, kind = what.kind(), "no mail: enough for an address that nobody has proven");

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -32,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often consumers of dead processes are forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
+/// Tries before a letter is given up.
+const LEAST_TRIES: u32 = 3;
 /// What a letter may take besides being handed over.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -62,9 +65,11 @@ impl Ways {
         redis: &Redis,
         secret: &SecretString,
         config: &NotifierConfig,
-    ) -> Vec<JoinHandle<()>> {
+    ) -> Senders {
+        let longest = self.ways.iter().map(|(.., timeout)| *timeout).max().unwrap_or_default();
         let lender = Lender::new(target, self.ways.len(), BLOCK);
         let start = |(way, transport, timeout): (Way, Transport, Duration)| {
+            let room = Arc::new(Semaphore::new(config.parallel));
             let sender = Sender {
                 way,
                 transport,
@@ -73,11 +78,31 @@ impl Ways {
                 seal: Seal::new(secret, SEAL),
                 config: config.clone(),
                 reclaim_ms: (timeout + MARGIN).as_millis() as u64,
-                room: Arc::new(Semaphore::new(config.parallel)),
+                room: room.clone(),
             };
-            actix::spawn(Rc::new(sender).run())
+            (actix::spawn(Rc::new(sender).run()), room)
         };
-        self.ways.into_iter().map(start).collect()
+        let running = self.ways.into_iter().map(start).collect();
+        Senders { running, parallel: config.parallel as u32, longest }
+    }
+}
+
+/// The running senders of this node.
+#[derive(Debug)]
+pub struct Senders {
+    running: Vec<(JoinHandle<()>, Arc<Semaphore>)>,
+    parallel: u32,
+    longest: Duration,
+}
+
+impl Senders {
+    /// Takes no more letters, and lets those that are being handed over finish: else they would be sent again.
+    pub async fn stop(self) {
+        for (task, _) in &self.running {
+            task.abort();
+        }
+        let idle = self.running.iter().map(|(_, room)| room.acquire_many(self.parallel));
+        let _ = actix::clock::timeout(self.longest, join_all(idle)).await;
     }
 }
 
@@ -184,16 +209,17 @@ impl Sender {
                 tracing::info!(way, id, kind, tries = taken.tries + 1, "sent");
                 "sent"
             }
-            Outcome::Later { wait_ms } => {
-                tracing::warn!(
-                    way,
-                    id,
-                    kind,
-                    tries = taken.tries + 1,
-                    wait_ms,
-                    "not taken, tried again later"
-                );
+            Outcome::Later { wait_ms, why } => {
+                if taken.tries == 0 {
+                    tracing::warn!(way, id, kind, wait_ms, why, "not taken, tried again later");
+                } else {
+                    tracing::debug!(way, id, kind, tries = taken.tries + 1, wait_ms, why, "not taken again");
+                }
                 "later"
+            }
+            Outcome::Expired => {
+                tracing::info!(way, id, kind, "not sent any more: it is of no use by now");
+                "expired"
             }
             Outcome::Dead { why } => {
                 tracing::error!(way, id, kind, tries = taken.tries + 1, why, "given up");
@@ -211,16 +237,18 @@ impl Sender {
     }
 
     async fn hand_over(&self, letter: &Letter, taken: &Taken) -> Outcome {
-        let age_ms = chrono::Utc::now().timestamp_millis().saturating_sub(taken.since_ms);
-        let give_up_ms = i64::from(self.config.give_up_hours) * 3_600_000;
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        if letter.until_ms.is_some_and(|until_ms| until_ms < now_ms) {
+            return Outcome::Expired;
+        }
+        let age_ms = now_ms.saturating_sub(taken.since_ms);
+        // Clocks may differ: a letter is not given up for its age alone.
+        let is_old = age_ms > i64::from(self.config.give_up_hours) * 3_600_000 && taken.tries >= LEAST_TRIES;
         match self.transport.send(letter, taken.since_ms).await {
             Ok(()) => Outcome::Sent,
             Err(SendFailure::Never(why)) => Outcome::Dead { why },
-            Err(SendFailure::Later(why)) if age_ms > give_up_ms => Outcome::Dead { why },
-            Err(SendFailure::Later(why)) => {
-                tracing::debug!(why, "a letter was not taken");
-                Outcome::Later { wait_ms: self.wait_ms(taken.tries) }
-            }
+            Err(SendFailure::Later(why)) if is_old => Outcome::Dead { why },
+            Err(SendFailure::Later(why)) => Outcome::Later { wait_ms: self.wait_ms(taken.tries), why },
         }
     }
 

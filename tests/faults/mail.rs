@@ -181,6 +181,22 @@ fn a_mail_whose_sender_was_killed_arrives_with_the_same_id() {
 }
 
 #[test]
+fn a_stop_lets_a_mail_that_is_being_handed_over_finish() {
+    let smtp_server = SmtpServer::start(&["--slow", "1"]);
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("smtp://127.0.0.1:{}", smtp_server.port);
+    let mut server = Server::start_with(&mut smtp(data.path(), &url));
+    server.wait_until_ready();
+    Scene::new(&server, "ada@example.com").like(&server);
+    wait_until("the mail server has it and has not said so", || !about_likes(&smtp_server).is_empty());
+    server.signal("TERM");
+    assert!(server.wait().success());
+    let server = Server::start_with(&mut smtp(data.path(), &url));
+    wait_until("nothing waits", || waiting(&server) == 0.0);
+    assert_eq!(about_likes(&smtp_server).len(), 1);
+}
+
+#[test]
 fn a_kill_between_a_cause_and_its_mail_loses_none() {
     let data = tempfile::tempdir().unwrap();
     let mut server = Server::start(data.path());

@@ -39,8 +39,15 @@ pub(in crate::notifier) struct Taken {
 #[derive(Debug)]
 pub(in crate::notifier) enum Outcome {
     Sent,
-    Later { wait_ms: u64 },
-    Dead { why: String },
+    /// It would have come too late.
+    Expired,
+    Later {
+        wait_ms: u64,
+        why: String,
+    },
+    Dead {
+        why: String,
+    },
 }
 
 /// How a queue stands.
@@ -110,8 +117,8 @@ impl Queue {
         outcome: &Outcome,
     ) -> Result<bool, RedisFailure> {
         let (verb, detail) = match outcome {
-            Outcome::Sent => ("sent", String::new()),
-            Outcome::Later { wait_ms } => ("later", wait_ms.to_string()),
+            Outcome::Sent | Outcome::Expired => ("sent", String::new()),
+            Outcome::Later { wait_ms, .. } => ("later", wait_ms.to_string()),
             Outcome::Dead { why } => ("dead", why.clone()),
         };
         let call = SETTLE.keys([&self.stream, &self.later, &self.dead]).arg(GROUP).arg(entry);
