@@ -65,7 +65,10 @@ pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("ayrene_sockets_closed_total", "Sockets closed by the server, by close code");
     metrics::describe_counter!("ayrene_socket_overflows_total", "Sockets whose client reads too slowly");
     metrics::describe_counter!("ayrene_pushes_dropped_total", "Typing and presence not sent to slow clients");
-    metrics::describe_counter!("ayrene_outgoing_total", "Mails and SMS tried, by way and outcome");
+    metrics::describe_counter!(
+        "ayrene_outgoing_total",
+        "Mails and SMS by way and outcome: sent, later, dead, expired, dropped"
+    );
     metrics::describe_gauge!("ayrene_outgoing_waiting", "Mails and SMS that wait to be sent, by way");
     metrics::describe_gauge!("ayrene_outgoing_dead", "Mails and SMS given up within 30 days, by way");
     metrics::describe_gauge!(
