@@ -184,6 +184,7 @@ async fn likes_are_mailed_to_who_asked_for_it_and_the_mail_is_listed_as_sent() {
     let mail = server.mail_to("ada@example.com", "bob likes your post").await;
     assert!(mail.text.contains("Sign in to see it"), "{mail:?}");
     assert!(mail.raw.contains("Auto-Submitted: auto-generated"), "{mail:?}");
+    assert!(mail.raw.contains("Content-Transfer-Encoding: 7bit"), "{mail:?}");
     for _ in 0..500 {
         let found = of_kind(&ada, "post_liked").await;
         let email = found.iter().find(|notification| notification["type"] == "EMAIL").unwrap();

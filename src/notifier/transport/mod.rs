@@ -163,7 +163,28 @@ impl Composer {
                 header::HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ))
-            .multipart(MultiPart::alternative_plain_html(text, html))
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(text, header::ContentType::TEXT_PLAIN))
+                    .singlepart(part(html, header::ContentType::TEXT_HTML)),
+            )
             .map_err(|error| never(&error))
     }
+}
+
+/// Longest line of a mail, in bytes, without its end (RFC 5322, 2.1.1).
+const MAX_LINE: usize = 998;
+
+/// As it is where that is allowed, so that links can be copied from the source too.
+fn part(text: String, kind: lettre::message::header::ContentType) -> lettre::message::SinglePart {
+    use lettre::message::header::ContentTransferEncoding;
+    use lettre::message::{Body, SinglePart};
+    let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE);
+    let body = if is_plain {
+        let lines = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(kind).body(body)
 }
