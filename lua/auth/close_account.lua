@@ -1,6 +1,7 @@
 #!lua
 -- Closes an account until somebody logs in to it again, ends its sessions, tells their sockets, and leaves the notice.
--- KEYS[1]  HASH  the account; `gen` rises with each closing and each recovery: odd is closed
+-- KEYS[1]  HASH  the account; `gen` rises with each closing and each recovery: odd is closed;
+--   `i` is the id of the last notice left
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- KEYS[3]  ZSET  sealed notices `<id>|<text>`, by id
 -- ARGV[1]  ms for which it can be brought back
@@ -39,8 +40,8 @@ end
 if not tells then
   return {4, now, 0, {}}
 end
-local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
-local id = math.max(now, tonumber(newest or '0') + 1)
+local id = math.max(now, tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)
 local text = string.format('%.0f', id)
+redis.call('HSET', KEYS[1], 'i', text)
 redis.call('ZADD', KEYS[3], text, text .. '|' .. ARGV[5])
 return {4, now, id, redis.call('ZRANGE', KEYS[3], 0, ARGV[9] - 1)}

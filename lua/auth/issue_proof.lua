@@ -1,6 +1,6 @@
 #!lua
 -- Keeps the digest of a token that a mail will carry, the oldest giving way to it, and leaves the notice that mails it.
--- KEYS[1]  HASH  the account
+-- KEYS[1]  HASH  the account; `i` is the id of the last notice left
 -- KEYS[2]  ZSET  digests of tokens of this kind, by when they end, in ms
 -- KEYS[3]  ZSET  notices `<id>|<sealed>`, by id
 -- ARGV[1]  digest
@@ -28,8 +28,8 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[3]))
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
-local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2] or '0'
-local id = math.max(time[1] * 1000000 + time[2], tonumber(newest) + 1)
+local id = math.max(time[1] * 1000000 + time[2], tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)
 local at = string.format('%.0f', id)
+redis.call('HSET', KEYS[1], 'i', at)
 redis.call('ZADD', KEYS[3], at, at .. '|' .. ARGV[4])
 return {3, id, redis.call('ZRANGE', KEYS[3], 0, ARGV[8] - 1)}

@@ -2,7 +2,7 @@
 -- Links a Google account, whose owner has proven the address, and leaves the notice of it. Whoever made an account
 -- without ever proving the address may be somebody else: such an account loses its password, and its sessions end,
 -- which their sockets are told.
--- KEYS[1]  HASH  the account
+-- KEYS[1]  HASH  the account; `i` is the id of the last notice left
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- KEYS[3]  ZSET  notices `<id>|<sealed>`, by id
 -- ARGV[1]  digest of the Google account's id
@@ -41,8 +41,8 @@ if redis.call('HSETNX', KEYS[1], 'verified', string.format('%.0f', now)) == 1 th
 end
 redis.call('HSET', KEYS[1], 'google', ARGV[1])
 local at_us = time[1] * 1000000 + time[2]
-local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2] or '0'
-local id = math.max(at_us, tonumber(newest) + 1)
+local id = math.max(at_us, tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)
 local at = string.format('%.0f', id)
+redis.call('HSET', KEYS[1], 'i', at)
 redis.call('ZADD', KEYS[3], at, at .. '|' .. ARGV[3])
 return {5, id, redis.call('ZRANGE', KEYS[3], 0, ARGV[7] - 1), #ended, at_us}

@@ -2,7 +2,7 @@
 -- Opens a session of an account, the oldest giving way to it, and makes a new account permanent. The
 -- sockets of those that gave way are told. Leaves a notice: one with a token to verify the address whenever it is given
 -- one, any other only if the account has signed in before, and never from this device.
--- KEYS[1]  HASH  the account
+-- KEYS[1]  HASH  the account; `i` is the id of the last notice left
 -- KEYS[2]  HASH  session id -> JSON {gen, jti, iat, exp, rot, made, seen, ip, ua}, times in ms
 -- KEYS[3]  ZSET  digests of devices, by when they signed in last, in ms
 -- KEYS[4]  ZSET  digests of tokens that verify the address, see issue_proof.lua
@@ -81,8 +81,8 @@ local at_us = time[1] * 1000000 + time[2]
 if not tells then
   return {3, now, expires, at_us, 0, {}}
 end
-local newest = redis.call('ZRANGE', KEYS[5], -1, -1, 'WITHSCORES')[2] or '0'
-local id = math.max(at_us, tonumber(newest) + 1)
+local id = math.max(at_us, tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)
 local at = string.format('%.0f', id)
+redis.call('HSET', KEYS[1], 'i', at)
 redis.call('ZADD', KEYS[5], at, at .. '|' .. ARGV[14])
 return {3, now, expires, at_us, id, redis.call('ZRANGE', KEYS[5], 0, ARGV[18] - 1)}

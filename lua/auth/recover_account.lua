@@ -1,6 +1,7 @@
 #!lua
 -- Brings a closed account back while that can be done, and leaves the notice.
--- KEYS[1]  HASH  the account; `gen` rises with each closing and each recovery: odd is closed
+-- KEYS[1]  HASH  the account; `gen` rises with each closing and each recovery: odd is closed;
+--   `i` is the id of the last notice left
 -- KEYS[2]  ZSET  sealed notices `<id>|<text>`, by id
 -- ARGV[1]  ms since 1970 when the account was registered as one that is being brought back
 -- ARGV[2]  the sealed notice
@@ -30,8 +31,8 @@ if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then
 end
 redis.call('HINCRBY', KEYS[1], 'gen', 1)
 redis.call('HDEL', KEYS[1], 'until')
-local newest = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
-local id = math.max(now, tonumber(newest or '0') + 1)
+local id = math.max(now, tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)
 local text = string.format('%.0f', id)
+redis.call('HSET', KEYS[1], 'i', text)
 redis.call('ZADD', KEYS[2], text, text .. '|' .. ARGV[2])
 return {4, id, redis.call('ZRANGE', KEYS[2], 0, ARGV[6] - 1)}

@@ -1,7 +1,7 @@
 #!lua
 -- Takes a token that allows another password, and every token of its kind with it. All sessions end, which their
 -- sockets are told; the account will hear of the change; its address is proven, since the token was mailed there.
--- KEYS[1]  HASH  the account
+-- KEYS[1]  HASH  the account; `i` is the id of the last notice left
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- KEYS[3]  ZSET  digests of tokens, see issue_proof.lua
 -- KEYS[4]  ZSET  notices `<id>|<sealed>`, by id
@@ -36,8 +36,8 @@ end
 redis.call('HSET', KEYS[1], 'password', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'verified', string.format('%.0f', now))
 local at_us = time[1] * 1000000 + time[2]
-local newest = redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2] or '0'
-local id = math.max(at_us, tonumber(newest) + 1)
+local id = math.max(at_us, tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)
 local at = string.format('%.0f', id)
+redis.call('HSET', KEYS[1], 'i', at)
 redis.call('ZADD', KEYS[4], at, at .. '|' .. ARGV[4])
 return {3, id, redis.call('ZRANGE', KEYS[4], 0, ARGV[8] - 1), #sessions, at_us}

@@ -8,6 +8,7 @@
 //! | `{user:<id>}:proofs:<kind>` | ZSET | digests of the newest 3 tokens in mails, by when they end | until the last one ends |
 //! | `{user:<id>}:notices` | ZSET | sealed notices to carry to the notifier, by id | until carried |
 //! | `{phone:<digest>}:notices` | ZSET | the same of a phone number | until carried |
+//! | `{phone:<digest>}:last` | STRING | id of the last notice of a phone number | 365 days after it |
 //! | `{email:<digest>}` | STRING | claim: `<user id>`, once confirmed `<user id>:<when>` | the account's; 15 s while unconfirmed |
 //! | `{username:<digest>}` | STRING | the same | the name's; 15 s while unconfirmed |
 //! | `{google:<digest>}` | STRING | the same on a Google account | the account's; 15 s while unconfirmed |
@@ -26,7 +27,8 @@
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
 //! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id), `phone`
-//! (digest of the number). Once it was closed `gen`, which rises with each closing and each recovery: odd is closed; while it
+//! (digest of the number), `i` (id of the last notice left: who hears of them applies none that is not higher, so ids rise
+//! whatever the clock does). Once it was closed `gen`, which rises with each closing and each recovery: odd is closed; while it
 //! is closed `until`, the ms until which it can be brought back, and `purging` once nobody can.
 //!
 //! Closed accounts stand in the outbox's register `closed`, by when they were closed; those that something is to be done
@@ -52,6 +54,9 @@ pub(super) const KNOWN_ADDRESSES: i64 = 100;
 /// How long a device is remembered after a login, ms, and how many of an account are.
 pub(super) const DEVICE_MS: u64 = 180 * 24 * 3600 * 1000;
 pub(super) const DEVICES: u32 = 64;
+
+/// How long the id of a number's last notice is kept: far longer than a clock can go back. ms
+pub(super) const PHONE_LAST_MS: u64 = 365 * 24 * 3600 * 1000;
 
 /// What a token in a mail allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +112,11 @@ pub(super) fn phone_claim(space: &Keyspace, digest: &str) -> Key {
 
 pub(super) fn phone_code(space: &Keyspace, digest: &str) -> Key {
     space.part("phone", digest, "code")
+}
+
+/// The id of a number's last notice.
+pub(super) fn phone_last(space: &Keyspace, digest: &str) -> Key {
+    space.part("phone", digest, "last")
 }
 
 /// `from` is an address that counts by itself.

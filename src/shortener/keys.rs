@@ -25,7 +25,7 @@
 //! `b` edition of the lists of blocked hosts that the target was held against, `!` behind it if they block it ·
 //! `a` analytics, 1 or absent · `e` e-mail notifications, 1 or absent · `t` created, `d` last updated, in ms ·
 //! `z` generation of the owner's account with which it is in line, absent before the first closing: odd is suspended ·
-//! `k` attempts that reached the long URL · `f` attempts that did not · `x` tombstone, with `o` alone ·
+//! `k` attempts that reached the long URL · `f` attempts that did not · `x` tombstone, with `o` and `i` alone ·
 //! `w` addresses that may have codes, one per line · `g` µs when the protection or that list last changed, absent before;
 //! codes made before then are dead · `n` untold clicks, `l` ms when the owner was last told of some, absent before ·
 //! `i` id of the last intent left.

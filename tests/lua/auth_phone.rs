@@ -4,12 +4,12 @@ use redis::Value;
 
 use crate::Bench;
 
-const KEYS: [&str; 3] = ["code", "wrong", "notices"];
+const KEYS: [&str; 4] = ["code", "wrong", "notices", "last"];
 
 fn issue(bench: &mut Bench, digest: &str, age_ms: u64, waiting: &str) -> Vec<Value> {
     let now = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap();
     let since = (now - age_ms).to_string();
-    let arguments = [digest, "600000", "7", "sealed", &since, "12000", waiting, "16"];
+    let arguments = [digest, "600000", "7", "31536000000", "sealed", &since, "12000", waiting, "16"];
     bench.run("auth/issue_code", &KEYS, &arguments)
 }
 
@@ -38,10 +38,16 @@ fn issue_code_leaves_a_notice_and_takes_the_place_of_the_code_before() {
 }
 
 #[test]
-fn issue_code_never_takes_an_id_that_is_not_above_the_last_one() {
+fn issue_code_never_takes_an_id_that_is_not_above_the_last_one_even_if_nothing_waits() {
     let mut bench = Bench::new();
-    bench.command::<i64>("ZADD", "notices", &["9000000000000000", "9000000000000000|x"]);
-    assert_eq!(left(issue(&mut bench, "one", 0, "10")).0, 9_000_000_000_000_001);
+    let (first, _) = left(issue(&mut bench, "one", 0, "10"));
+    assert_eq!(bench.command::<u64>("GET", "last", &[]), first);
+    bench.command::<()>("SET", "last", &["9000000000000000", "PX", "60000"]);
+    for rise in 1..3 {
+        bench.command::<i64>("DEL", "notices", &[]);
+        assert_eq!(left(issue(&mut bench, "one", 0, "10")).0, 9_000_000_000_000_000 + rise);
+        assert!(bench.command::<i64>("PTTL", "last", &[]) > 31_000_000_000, "renewed");
+    }
 }
 
 #[test]

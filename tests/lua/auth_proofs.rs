@@ -65,16 +65,6 @@ fn issue_proof_keeps_the_newest_and_leaves_a_notice_each() {
 }
 
 #[test]
-fn a_notice_has_a_higher_id_than_the_last_one_whatever_the_clock_says() {
-    let mut bench = with_account();
-    bench.command::<i64>("ZADD", "notices", &["4000000000000000", "4000000000000000|early"]);
-    let reply = Value::Array(issue(&mut bench, "a", OUTBOX));
-    let (_, id, notices): (i64, u64, Vec<String>) = redis::from_redis_value(reply).unwrap();
-    assert_eq!(id, 4_000_000_000_000_001);
-    assert_eq!(notices, ["4000000000000000|early", "4000000000000001|sealed"]);
-}
-
-#[test]
 fn check_proof_takes_nothing() {
     let mut bench = with_account();
     assert_eq!(holds(&mut bench, "a"), 0);

@@ -9,6 +9,7 @@ mod auth;
 mod auth_closing;
 mod auth_devices;
 mod auth_google;
+mod auth_notices;
 mod auth_phone;
 mod auth_proofs;
 mod conversation;

@@ -57,6 +57,21 @@ fn a_tombstone_is_claimed_by_its_owner_alone() {
     assert_eq!(claim(&mut bench, "u1", &[]), 1);
     assert_eq!(bench.command::<i64>("TTL", "link", &[]), -1, "a new link does not lapse with the tombstone");
     assert_eq!(visit(&mut bench), url(), "nothing of the old link is left");
+    assert_eq!(bench.command::<Option<String>>("HGET", "link", &["i"]), None);
+}
+
+#[test]
+fn ids_of_intents_go_on_from_those_of_the_link_that_was_deleted() {
+    let mut bench = Bench::new();
+    claim(&mut bench, "u1", &["i", "9000000000000000"]);
+    for _ in 0..2 {
+        assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 2);
+        let tombstone: std::collections::BTreeMap<String, String> = bench.command("HGETALL", "link", &[]);
+        let kept: Vec<_> = tombstone.iter().map(|(field, value)| (field.as_str(), value.as_str())).collect();
+        assert_eq!(kept, [("i", "9000000000000000"), ("o", "u1"), ("x", "1")]);
+        assert_eq!(claim(&mut bench, "u1", &[]), 1);
+        assert_eq!(bench.command::<String>("HGET", "link", &["i"]), "9000000000000000");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::redis::throttle::{self, Verdict};
 use crate::redis::{Key, RedisFailure, Script};
 use crate::script;
 
-static ISSUE_CODE: Script = script!("auth/issue_code", 3);
+static ISSUE_CODE: Script = script!("auth/issue_code", 4);
 static CHECK_CODE: Script = script!("auth/check_code", 3);
 
 /// What the contract says of codes.
@@ -71,10 +71,16 @@ impl AuthStore {
         let space = self.redis.keyspace();
         let notices = keys::notices(space, &source_of_phone(asker.number));
         let reply: Vec<Value> = ISSUE_CODE
-            .keys([&keys::phone_code(space, asker.number), &self.wrong_key(asker), &notices])
+            .keys([
+                &keys::phone_code(space, asker.number),
+                &self.wrong_key(asker),
+                &notices,
+                &keys::phone_last(space, asker.number),
+            ])
             .arg(digest)
             .arg(CODE_LIFE_MS)
             .arg(self.phone_wrong_per_day)
+            .arg(keys::PHONE_LAST_MS)
             .arg(slip.arguments())
             .run(&self.redis)
             .await?;
