@@ -14,6 +14,7 @@ use crate::values::time::iso_time;
 
 /// Longest e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
 const MAX_EMAIL: usize = 254;
+const MALFORMED: &str = "must be an e-mail address, such as ada@example.com";
 /// First year of birth that is believed.
 const EARLIEST_BIRTH: i32 = 1900;
 /// Bounds of a username, in characters.
@@ -32,16 +33,23 @@ pub struct Email {
 }
 
 impl Email {
-    /// The address in `text`; an error says what is wrong with it.
+    /// The address in `text`, to which mails can go; an error says what is wrong with it. Its local part is a dot-atom
+    /// (RFC 5322, 3.2.3), with the letters of all alphabets (RFC 6531): a quoted one can hold anything, even what reads
+    /// as another address, and makes no envelope.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let malformed = "must be an e-mail address, such as ada@example.com";
+        let email = Self::known(text)?;
+        if email.key.starts_with('"') { Err(MALFORMED) } else { Ok(email) }
+    }
+
+    /// The same to look an account up by, or from one: there are accounts from when quoted addresses were accepted.
+    pub fn known(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.len() > MAX_EMAIL {
             return Err("must be at most 254 bytes long");
         }
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-        let address = EmailAddress::parse_with_options(text, options).map_err(|_| malformed)?;
-        let domain = idna::domain_to_ascii(address.domain()).map_err(|_| malformed)?;
+        let address = EmailAddress::parse_with_options(text, options).map_err(|_| MALFORMED)?;
+        let domain = idna::domain_to_ascii(address.domain()).map_err(|_| MALFORMED)?;
         let key = format!("{}@{domain}", address.local_part().to_lowercase());
         Ok(Self { given: text.to_owned(), key })
     }
@@ -318,6 +326,51 @@ mod tests {
             assert!(Email::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Email::parse(&format!("{}@example.com", "a".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn emails_have_an_envelope() {
+        for right in [
+            "ada@example.com",
+            "ada.love-lace+x@example.com",
+            "!#$%&'*+-/=?^_`{|}~@example.com",
+            "j\u{f6}rg@example.com",
+            "\u{963f}\u{8fbe}@b\u{fc}cher.example",
+            "\u{d55c}.\u{ae00}@example.com",
+        ] {
+            let to: lettre::Address = Email::parse(right).unwrap().as_str().parse().unwrap();
+            let to = lettre::message::Mailbox::new(None, to);
+            let message = lettre::Message::builder().from(to.clone()).to(to).body(String::new()).unwrap();
+            assert_eq!(message.envelope().to()[0].to_string(), right);
+        }
+        for wrong in [
+            "\"a b\"@example.com",
+            "\"ada\"@example.com",
+            "\"evil@x.com\"@example.com",
+            "\"a,b\"@example.com",
+            "\"a\\\"b\"@example.com",
+            "\"a\".b@example.com",
+            "a.\"b\"@example.com",
+            "ada(comment)@example.com",
+            "(comment)ada@example.com",
+            "ada@(comment)example.com",
+            "ada@example.com(comment)",
+            "a,b@example.com",
+            "a:b;@example.com",
+            "<ada>@example.com",
+            ".ada@example.com",
+            "ada.@example.com",
+            "a..b@example.com",
+            "a\\b@example.com",
+            "a\u{a0}b@example.com",
+            "a\u{202e}b@example.com",
+            "a\u{85}b@example.com",
+            "a\r\nb@example.com",
+            "a\0b@example.com",
+        ] {
+            assert!(Email::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(Email::known("\"A b\"@example.com").unwrap().key(), "\"a b\"@example.com", "from before");
     }
 
     #[test]

@@ -61,6 +61,9 @@ async fn malformed_registrations_name_the_field() {
     let long = "x".repeat(129);
     for (body, field) in [
         (json!({ "email": "nonsense", "password": PASSWORD }), "email"),
+        (json!({ "email": "\"a b\"@example.com", "password": PASSWORD }), "email"),
+        (json!({ "email": "\"evil@x.com\"@example.com", "password": PASSWORD }), "email"),
+        (json!({ "email": "a(b)@example.com", "password": PASSWORD }), "email"),
         (json!({ "email": "a@example.com", "password": "short" }), "password"),
         (json!({ "email": "a@example.com", "password": long }), "password"),
         (json!({ "email": "a@example.com", "password": "password1" }), "password"),

@@ -67,6 +67,9 @@ async fn malformed_bodies_name_every_field() {
         .send()
         .await;
     assert_eq!((answer.status, answer.fields_at_fault()), (400, vec!["email", "password", "username"]));
+    let unmailable = json!({ "username": "ada", "email": "\"a,b\"@example.com", "password": PASSWORD });
+    let answer = client.post("/api/auth/register").json(&unmailable).send().await;
+    assert_eq!((answer.status, answer.fields_at_fault()), (400, vec!["email"]));
     let answer = client
         .post("/api/auth/register")
         .json(&json!({ "email": "a@example.com", "password": PASSWORD }))

@@ -236,6 +236,7 @@ async fn what_is_wrong_is_named() {
     for (code, email, field) in [
         (&open_code, json!("ada@example.com"), "id"),
         (&code, json!("nobody"), "email"),
+        (&code, json!("\"a b\"@example.com"), "email"),
         (&code, json!(7), "email"),
     ] {
         let path = format!("/api/v1/url/{code}/otp");
@@ -279,6 +280,7 @@ async fn the_list_goes_with_otp_alone_and_needs_an_account() {
             "otpAllowedEmails",
         ),
         (json!({ "protectionMethod": "OTP", "otpAllowedEmails": ["nobody"] }), "otpAllowedEmails"),
+        (json!({ "protectionMethod": "OTP", "otpAllowedEmails": ["\"a b\"@x.example"] }), "otpAllowedEmails"),
         (json!({ "protectionMethod": "OTP", "otpAllowedEmails": many }), "otpAllowedEmails"),
         (json!({ "protectionMethod": "OTP", "urlPassword": "sesame" }), "protectionMethod"),
     ] {

@@ -166,7 +166,7 @@ pub async fn login(
     device: Device,
     JsonBody(body): JsonBody<LinksCredentials>,
 ) -> Answer {
-    let email = Email::parse(&body.email).map_err(|problem| {
+    let email = Email::known(&body.email).map_err(|problem| {
         ApiError::invalid("Provided data is invalid", vec![FieldError::new("email", problem)])
     })?;
     let password = Password::claimed(body.password.expose_secret());

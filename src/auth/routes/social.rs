@@ -236,7 +236,7 @@ async fn end_session_of_bearer(manager: &Manager, token: &str) -> Result<(), Aut
 fn identity(email: Option<&str>, username: Option<&str>) -> Result<Identity, ApiError> {
     match (email, username) {
         (Some(email), _) if email.contains('@') => {
-            Email::parse(email).map(Identity::Email).map_err(|problem| invalid("email", problem))
+            Email::known(email).map(Identity::Email).map_err(|problem| invalid("email", problem))
         }
         (Some(name), _) | (None, Some(name)) => Ok(match Username::parse(name) {
             Ok(username) => Identity::Username(username),

@@ -138,7 +138,7 @@ impl AuthStore {
         usernames: &[Username],
     ) -> Result<(), RedisFailure> {
         let space = self.redis.keyspace();
-        let email = Email::parse(&credentials.account.email).ok();
+        let email = Email::known(&credentials.account.email).ok();
         let names = email.iter().map(Name::Email).chain(usernames.iter().map(Name::Username));
         let names = names.chain(credentials.phone.as_deref().map(Name::Phone));
         let google = credentials.google.as_deref().map(|digest| keys::google_of(space, digest));
