@@ -14,6 +14,7 @@
 mod keys;
 mod register;
 mod store;
+mod sweep;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 use crate::redis::{Key, Redis, RedisFailure};
 pub use register::Register;
 use store::OutboxStore;
+use sweep::Swept;
 
 /// A lease is used again for this long, ...
 const LEASE_REUSE: Duration = Duration::from_secs(10);
@@ -35,10 +37,6 @@ const LEASE_REUSE: Duration = Duration::from_secs(10);
 pub const LEASE_LIMIT_MS: u64 = 12_000;
 /// ... and forgotten no sooner than at this one.
 const RELEASE_AGE_MS: u64 = 15_000;
-/// How long a sweep goes on to the next source.
-const SWEEP_TIME: Duration = Duration::from_secs(5);
-/// Sources that a sweep looks at at once.
-const SWEEP_COUNT: usize = 1_000;
 /// Waited for by who wants all of a source's intents carried, whatever their ids.
 const EVERYTHING: u64 = u64::MAX;
 /// Intents carried at once, which scripts return no more of.
@@ -115,8 +113,19 @@ pub struct Outbox {
     leases: RefCell<Cache<String, (Instant, u64)>>,
     /// Sources whose intents are being carried, with who waits for which id.
     flights: RefCell<HashMap<String, Vec<Waiter>>>,
-    /// The oldest intent of each source in which the last sweep found any.
-    seen: RefCell<HashMap<String, u64>>,
+    swept: RefCell<Swept>,
+}
+
+/// Stands for the entry of a source in the flights, which goes with it, be it by a panic.
+struct Flight {
+    outbox: Rc<Outbox>,
+    source: String,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.outbox.flights.borrow_mut().remove(&self.source);
+    }
 }
 
 impl std::fmt::Debug for Outbox {
@@ -132,7 +141,7 @@ impl Outbox {
             store: OutboxStore::new(redis, kind),
             leases: RefCell::new(Cache::new(LEASES)),
             flights: RefCell::default(),
-            seen: RefCell::default(),
+            swept: RefCell::default(),
         }
     }
 
@@ -165,20 +174,31 @@ impl Outbox {
         last: u64,
     ) {
         let (sender, receiver) = oneshot::channel();
-        match self.flights.borrow_mut().entry(source.to_owned()) {
-            Entry::Occupied(mut flight) => flight.get_mut().push((last, sender)),
-            Entry::Vacant(place) => {
-                place.insert(vec![(last, sender)]);
-                let (outbox, carrier, source) = (self.clone(), carrier.clone(), source.to_owned());
-                actix::spawn(async move {
-                    if let Err(error) = outbox.fly(&*carrier, &source, pending).await {
-                        tracing::warn!(%error, source, "intents are left for a sweep");
-                    }
-                    outbox.flights.borrow_mut().remove(&source);
-                });
-            }
+        if self.is_first(source, (last, sender)) {
+            let (flight, carrier) =
+                (Flight { outbox: self.clone(), source: source.to_owned() }, carrier.clone());
+            actix::spawn(async move {
+                let Flight { outbox, source } = &flight;
+                if let Err(error) = outbox.fly(&*carrier, source, pending).await {
+                    tracing::warn!(%error, source, "intents are left for a sweep");
+                }
+            });
         }
         let _ = actix::clock::timeout(PATIENCE, receiver).await;
+    }
+
+    /// Enters who waits; true when nobody is carrying for that source yet.
+    fn is_first(&self, source: &str, waiter: Waiter) -> bool {
+        match self.flights.borrow_mut().entry(source.to_owned()) {
+            Entry::Occupied(mut flight) => {
+                flight.get_mut().push(waiter);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(vec![waiter]);
+                true
+            }
+        }
     }
 
     /// Carries batch after batch until nobody waits for a later one.
@@ -218,42 +238,6 @@ impl Outbox {
         if let Some(waiters) = self.flights.borrow_mut().get_mut(source) {
             for (_, waiter) in waiters.extract_if(.., |(id, _)| *id <= last) {
                 let _ = waiter.send(());
-            }
-        }
-    }
-
-    /// Carries what others, or we, have left, and takes quiet sources off the register. What waits may just have been
-    /// left; what still waits at the next sweep should have been carried long ago.
-    pub async fn sweep<C: Carrier>(self: &Rc<Self>, carrier: &Rc<C>) -> Result<(), C::Error> {
-        let started = Instant::now();
-        let seen = self.seen.take();
-        let mut from_ms = 0;
-        loop {
-            let due = self.store.due(0, from_ms, SWEEP_COUNT).await?;
-            let keys: Vec<Key> = due.iter().map(|due| carrier.intents(&due.source)).collect();
-            let pending = self.store.pending_of(&keys, BATCH).await?;
-            for (due, pending) in due.iter().zip(pending) {
-                let source = &due.source;
-                let Some(oldest) = pending.first().map(|intent| intent.id) else {
-                    if due.age_ms > RELEASE_AGE_MS {
-                        self.store.release(source, due.registered_ms).await?;
-                    }
-                    continue;
-                };
-                self.seen.borrow_mut().insert(source.clone(), oldest);
-                let is_left =
-                    seen.get(source) == Some(&oldest) && !self.flights.borrow().contains_key(source);
-                if is_left && started.elapsed() < SWEEP_TIME {
-                    tracing::info!(source, intents = pending.len(), "carrying what was left");
-                    self.relay(carrier, source, pending, EVERYTHING).await;
-                }
-            }
-            // The next ones begin with those of the same millisecond: none is passed over.
-            match due.last() {
-                Some(last) if due.len() == SWEEP_COUNT && last.registered_ms > from_ms => {
-                    from_ms = last.registered_ms;
-                }
-                _ => return Ok(()),
             }
         }
     }

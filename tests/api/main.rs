@@ -28,6 +28,7 @@ mod messages_read;
 mod multipart;
 mod notifications;
 mod openapi;
+mod outbox;
 mod pages;
 mod pages_account;
 mod posts;
