@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::auth_verify::refused;
-use crate::support::redis_server;
 use crate::support::server::PASSWORD;
 use crate::support::{Answer, Client, TestServer};
+use crate::support::{redis_server, slow_redis};
 
 const PATH: &str = "/api/v1/auth/reset-password";
 const SUBJECT: &str = "Reset your password";
@@ -93,22 +94,31 @@ async fn an_address_without_an_account_is_400() {
 
 #[tokio::test]
 async fn where_existence_is_hidden_all_addresses_are_answered_alike_and_about_as_fast() {
-    let server = TestServer::start_with(|config| config.auth.hide_account_existence = true);
+    // Makes the time of an answer that of its steps: what the machine is busy with weighs little beside it.
+    const STEP: Duration = Duration::from_millis(60);
+    const ROUNDS: usize = 6;
+    let server = TestServer::start_with(|config| {
+        config.auth.hide_account_existence = true;
+        config.redis.url = slow_redis::url(STEP).into();
+    });
     let client = server.client();
-    let mut times = [Duration::ZERO; 2];
-    for round in 0..8 {
-        client.register(&format!("ada{round}@example.com")).await;
-        for (time, name) in times.iter_mut().zip(["ada", "nobody"]) {
+    let addresses =
+        |name: &str| (0..ROUNDS).map(|round| format!("{name}{round}@example.com")).collect::<Vec<_>>();
+    let [known, unknown] = [addresses("ada"), addresses("nobody")];
+    join_all(known.iter().map(|email| client.register(email))).await;
+    let mut fastest = [Duration::MAX; 2];
+    for emails in known.iter().zip(&unknown) {
+        for (fastest, email) in fastest.iter_mut().zip([emails.0, emails.1]) {
             let started = Instant::now();
-            let answer = ask(&client, &format!("{name}{round}@example.com")).await;
-            *time += started.elapsed();
+            let answer = ask(&client, email).await;
+            *fastest = started.elapsed().min(*fastest);
             assert_eq!(answer.status, 200, "{answer:?}");
             assert_eq!(answer.json["message"], "Password reset email sent successfully");
         }
     }
-    assert!(times[0] < times[1] * 4 && times[1] < times[0] * 4, "{times:?}");
-    server.mail_to("ada7@example.com", SUBJECT).await;
-    assert!(server.mails_to("nobody7@example.com").is_empty());
+    assert!(fastest[0].abs_diff(fastest[1]) < STEP * 3 / 4, "one takes more steps: {fastest:?}");
+    server.mail_to(&known[ROUNDS - 1], SUBJECT).await;
+    assert!(server.mails_to(&unknown[ROUNDS - 1]).is_empty());
 }
 
 #[tokio::test]

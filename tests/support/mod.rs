@@ -15,6 +15,7 @@ pub mod redis_server;
 pub mod s3;
 pub mod schema;
 pub mod server;
+pub mod slow_redis;
 pub mod smtp;
 pub mod socket;
 pub mod tied;
