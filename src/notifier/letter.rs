@@ -185,13 +185,16 @@ impl Words {
         match what {
             What::VerifyEmail { token_id, token, .. } => Self {
                 subject: "Confirm your e-mail address".to_owned(),
-                lines: vec!["Confirm that this address is yours:".to_owned()],
+                lines: vec![
+                    "Somebody, most likely you, made an account with this address.".to_owned(),
+                    "If it was you, confirm that the address is yours:".to_owned(),
+                ],
                 code: None,
                 action: Some(Action {
                     label: "Confirm the address",
                     url: public.with_query("verify-email", &[("tokenId", token_id), ("token", token)]),
                 }),
-                closing: "If you have no account here, ignore this mail.",
+                closing: "If it was not you, do not confirm: whoever it was knows the account's password.",
             },
             What::ResetPassword { token_id, token, prefix, .. } => Self {
                 subject: "Reset your password".to_owned(),
