@@ -93,6 +93,25 @@ async fn from_registering_to_an_approved_link_and_back_from_a_deleted_account() 
     let told =
         || scene.smtp.mails().into_iter().any(|mail| mail.text.contains("Device: A stranger's browser"));
     eventually("a mail about the stranger's browser", || told().then_some(())).await;
+    deleted_and_back(&scene).await;
+}
+
+/// Everything is gone, and a login brings it back.
+async fn deleted_and_back(scene: &Scene) {
+    let owner = scene.owner(NEW_PASSWORD).await;
+    let code = owner.shorten(&json!({ "longUrl": TARGET })).await;
+    let path = format!("/{code}");
+    assert_eq!(scene.visitor().get(&path).send().await.status, 302);
+    let answer = owner.delete("/api/v1/user/me").send().await;
+    done(&answer, 200, "User deleted successfully! - 30 days to recover");
+    scene.mail(OWNER, "deleted").await;
+    assert_eq!(owner.get("/api/v1/user/me").send().await.status, 401);
+    assert_eq!(scene.visitor().get(&path).send().await.status, 404);
+    let owner = scene.owner(NEW_PASSWORD).await;
+    scene.mail(OWNER, "back").await;
+    assert_eq!(scene.visitor().get(&path).send().await.status, 302);
+    let answer = owner.get(&format!("/api/v1/url/get/{code}")).send().await;
+    assert_eq!(answer.json["data"]["url"]["totalSuccessClicks"], 2, "{answer:?}");
 }
 
 /// A link that its owner lets people through one by one.
