@@ -12,6 +12,7 @@ pub mod actor;
 pub mod error;
 mod keys;
 mod letter;
+mod mail;
 pub mod messages;
 pub mod model;
 pub mod record;

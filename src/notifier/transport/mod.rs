@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::letter::{self, Letter, Mail, Way};
+use super::letter::{self, Letter, Way};
+use super::mail::Mail;
 use crate::config::{Config, MailTransport, SmsTransport};
 use crate::values::PublicUrl;
 use file::Folder;
