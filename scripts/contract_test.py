@@ -24,9 +24,18 @@ SEED = os.environ.get("SEED", "1")
 EXAMPLES = os.environ.get("EXAMPLES", "40")
 WORK_LIMIT = float(os.environ.get("WORK_LIMIT", "140"))
 PASSWORD = "a fuzzed horse battery staple"
+PHONE = "+4915112345678"
+PATIENCE = 20
 AVATAR, FILE = "/api/users/uploads/avatar", "/api/messages/send-file"
+CLOSING = "DELETE /api/v1/user/me"
 # One pixel.
 PICTURE = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
+NEVER_SUCCESSFUL = {
+    # The description itself is fetched, not tested; a socket is no request.
+    ("GET", "/openapi.json"), ("GET", "/ws"),
+    # Takes a token that Google signed.
+    ("POST", "/api/v1/auth/google"),
+}
 
 # Throttles would turn most answers into 429; hashing at full cost would be most of the time.
 SETTINGS = {
@@ -38,6 +47,12 @@ SETTINGS = {
     "AUTH__IP_GUESSES__FREE": "1000000",
     "SHORTENER__VISITOR_GUESSES__FREE": "1000000",
     "SHORTENER__LINK_GUESSES__FREE": "1000000",
+    "AUTH__MAIL_REQUESTS__FREE": "1000000",
+    "AUTH__MAILBOX_MAILS__FREE": "1000000",
+    "AUTH__PHONE_CODES__FREE": "1000000",
+    "SHORTENER__CODE_MAILS__FREE": "1000000",
+    "SHORTENER__LINK_MAILS__FREE": "1000000",
+    "SHORTENER__MAILBOX_MAILS__FREE": "1000000",
     "LOG__LEVEL": "warn",
 }
 
@@ -144,33 +159,84 @@ class Api:
     def comment(self, post, text, token):
         return self.call(f"/api/posts/{post}/comment", {"text": text}, token)["comment"]["_id"]
 
+    def ask_access(self, code, email):
+        return self.call(f"/api/v1/url/{code}/requests", {"email": email})["data"]["requestId"]
+
+    def notifications(self, count, token):
+        """The ids of that many, as soon as they are there."""
+        def all_there():
+            found = self.call("/api/v1/user/notifications?limit=200", token=token)["data"]["notifications"]
+            return found if len(found) >= count else None
+
+        return [one["notificationId"] for one in eventually(f"{count} notifications", all_there)]
+
 
 def last_segment(path):
     return path.rpartition("/")[2]
 
 
-def mailed(folder, path):
-    """The query of the link to `path` that was mailed, as soon as it was."""
-    deadline = time.monotonic() + 20
+def eventually(what, find):
+    """What `find` finds, as soon as it does."""
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        for mail in folder.glob("*.eml"):
-            text = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
-            found = re.search(rf"{path}\?(\S+)", text.get_body(("plain",)).get_content())
+        found = find()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise Failed(f"not within {PATIENCE} s: {what}")
+
+
+def mailed(data, receiver, path):
+    """The query of the link to `path` that was mailed to `receiver`."""
+    def find():
+        for file in (data / "mail").glob("*.eml"):
+            mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+            text = mail.get_body(("plain",)).get_content()
+            found = re.search(rf"{path}\?(\S+)", text) if receiver in mail["To"] else None
             if found:
                 return urllib.parse.parse_qsl(found[1])
-        time.sleep(0.1)
-    raise Failed(f"no mail with a link to {path}")
+        return None
+
+    return eventually(f"a mail to {receiver} with a link to {path}", find)
 
 
-def follow_mails(api, folder):
-    """Uses the links that are mailed, whose tokens no generator guesses. Returns what succeeded."""
+def sent_code(data, receiver):
+    """The code in the only SMS to `receiver`."""
+    def find():
+        texts = [file.read_text(encoding="utf-8") for file in (data / "sms").glob("*.txt")]
+        found = [re.search(r"\b\d{6}\b", text) for text in texts if text.startswith(f"To: {receiver}\n")]
+        return found[0][0] if found else None
+
+    return eventually(f"a code for {receiver}", find)
+
+
+def follow_mails(api, data):
+    """Uses links that are mailed as a browser does: no generator guesses a token in a form. Returns what succeeded."""
+    receiver = "forgetful@example.com"
     api.register("forgetful")
-    api.send_form("/forgot-password", {"email": "forgetful@example.com"})
+    api.send_form("/forgot-password", {"email": receiver})
     forms = {"/verify-email": [], "/reset-password": [("newPassword", PASSWORD)]}
-    return {("POST", path, api.send_form(path, mailed(folder, path) + more)) for path, more in forms.items()}
+    return {("POST", path, api.send_form(path, mailed(data, receiver, path) + more)) for path, more in forms.items()}
 
 
-def prepare(api):
+def proofs(api, data):
+    """What was mailed and sent to be shown once, as one-value lists for the operations that take it."""
+    receiver = "absent-minded@example.com"
+    api.register("absent-minded")
+    api.call("/api/v1/auth/reset-password", {"email": receiver})
+    api.call("/api/v1/auth/otp", {"phone": PHONE})
+    verify, reset = (dict(mailed(data, receiver, path)) for path in ("/verify-email", "/reset-password"))
+    return {
+        "VERIFY_IDS": [verify["tokenId"]],
+        "VERIFY_TOKENS": [verify["token"]],
+        "RESET_IDS": [reset["tokenId"]],
+        "RESET_TOKENS": [reset["token"]],
+        "CODE_PHONES": [PHONE],
+        "PHONE_CODES": [sent_code(data, PHONE)],
+    }
+
+
+def prepare(api, data):
     """Makes accounts and links, so that requests get further than 404. Returns the owner's token, the runs, each with
     its options, and what the configuration needs to know."""
     locked = {"protectionMethod": "PASSWORD", "urlPassword": PASSWORD}
@@ -184,10 +250,18 @@ def prepare(api):
         api.shorten("other-locked", other, **locked),
         api.shorten("guest-open"),
     ]
+    # Links that no run changes, because they are in no other operation's list.
+    asked = api.shorten("mine-asked", mine, protectionMethod="APPROVE")
+    mailing = api.shorten("other-mailing", other, protectionMethod="OTP")
     # The run cannot delete somebody else's post, so its own comments stand on one of those.
     lasting = api.post("somebody else's", other)
     comments = [api.comment(lasting, f"comment {number}", mine) for number in range(40)]
-    posts = [lasting] * 6 + [api.post(f"mine {number}", mine) for number in range(16)]
+    own = [api.post(f"mine {number}", mine) for number in range(16)]
+    posts = [lasting] * 6 + own
+    # The owner hears of each.
+    for post in own:
+        api.comment(post, "to be heard of", other)
+    notifications = api.notifications(len(own), mine)
     # Somebody else, who is there to stay, and what was said to him; the run takes some of it back.
     bystander = api.register("bystander")["id"]
     messages = [api.send(bystander, f"message {number}", mine) for number in range(40)]
@@ -205,12 +279,19 @@ def prepare(api):
         "USERNAMES": [f"new-{number}" for number in range(30)],
         "PASSWORDS": [PASSWORD, PASSWORD, "another fuzzed horse"],
         "SESSION_IDS": [session["sessionId"]],
+        "MAILING_CODES": [mailing],
+        "ASKED_CODES": [asked],
+        "REQUEST_IDS": [api.ask_access(asked, f"asker-{number}@example.com") for number in range(10)],
+        # Deleted ones cannot be read.
+        "READ_IDS": notifications[::2],
+        "DELETE_IDS": notifications[1::2],
         "AVATARS": [last_segment(api.upload(AVATAR, "avatar", other)["avatar"])],
         "FILE_IDS": [last_segment(api.upload(FILE, "file", other, receiverId=owner["id"])["message"]["fileUrl"])],
         "USER_IDS": [bystander],
         "MESSAGE_IDS": messages,
         # A token serves once, so each run needs its own.
         "REFRESH_TOKENS": [api.register(f"refresher-{number}")["refreshToken"] for number in range(20)],
+        **proofs(api, data),
     }
 
     def bearer(token):
@@ -219,7 +300,8 @@ def prepare(api):
     # What ends the session of its token has a run and a token of its own.
     runs = {
         "anonymous": ("--exclude-path-regex", "/logout/"),
-        "signed in": (*bearer(mine), "--exclude-path-regex", "/logout"),
+        "signed in": (*bearer(mine), "--exclude-path-regex", "/logout", "--exclude-name", CLOSING),
+        CLOSING: (*bearer(api.register("closer")["accessToken"]), "--include-name", CLOSING),
     }
     tokens = {
         "/api/auth/logout": api.register("leaver-1")["accessToken"],
@@ -279,8 +361,7 @@ def never_successful(description, seen):
         for method, actual in succeeded
     }
     every = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
-    # The description itself is fetched, not tested; a socket is no request.
-    return sorted(every - done - {("GET", "/openapi.json"), ("GET", "/ws")})
+    return sorted(every - done - NEVER_SUCCESSFUL)
 
 
 def test(binary, directory):
@@ -291,8 +372,8 @@ def test(binary, directory):
     server = Server(binary, directory)
     try:
         api = Api(server.wait_until_ready())
-        seen |= follow_mails(api, directory / "data" / "mail")
-        token, runs, known = prepare(api)
+        seen |= follow_mails(api, directory / "data")
+        token, runs, known = prepare(api, directory / "data")
         template = string.Template((HERE / f"{CONFIGURATION}.in").read_text(encoding="utf-8"))
         # A list of strings in JSON is one in TOML.
         lists = {name: json.dumps(values) for name, values in known.items()}

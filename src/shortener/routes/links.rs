@@ -257,7 +257,13 @@ pub async fn stats(
 
 /// Change a link of one's own.
 #[utoipa::path(patch, path = "/api/v1/url/{id}", tag = "links: url", security(("access" = [])),
-    params(("id" = String, Path, description = "Code or alias")), request_body = LinkChanges,
+    params(("id" = String, Path, description = "Code or alias")),
+    request_body(content = LinkChanges, examples(
+        ("elsewhere" = (summary = "Lead elsewhere", value = json!({"newLongUrl": "https://example.com/elsewhere"}))),
+        ("lock" = (summary = "Ask for a password", value = json!(
+            {"newProtectionMethod": "PASSWORD", "newPassword": "correct horse battery staple"}))),
+        ("record" = (summary = "Record attempts", value = json!({"newIsAnalyticsEnabled": true}))),
+    )),
     responses(
         (status = 200, body = LinksAnswer<LinkBody>),
         (status = 400, body = LinksFailure),
