@@ -23,7 +23,8 @@ SCHEMATHESIS = pathlib.Path(sys.executable).with_name("schemathesis")
 SEED = os.environ.get("SEED", "1")
 EXAMPLES = os.environ.get("EXAMPLES", "40")
 WORK_LIMIT = float(os.environ.get("WORK_LIMIT", "140"))
-PASSWORD = "a fuzzed horse battery staple"
+# As in the description's examples.
+PASSWORD = "correct horse battery staple"
 PHONE = "+4915112345678"
 PATIENCE = 20
 AVATAR, FILE = "/api/users/uploads/avatar", "/api/messages/send-file"
@@ -247,7 +248,7 @@ def prepare(api, data):
         *(api.shorten(f"mine-{number}", mine, isAnalyticsEnabled=True) for number in range(1, 31)),
         *(api.shorten(f"locked-{number}", mine, isAnalyticsEnabled=True, **locked) for number in range(1, 31)),
         api.shorten("other-open", other),
-        api.shorten("other-locked", other, **locked),
+        lasting_lock := api.shorten("other-locked", other, **locked),
         api.shorten("guest-open"),
     ]
     # Links that no run changes, because they are in no other operation's list.
@@ -279,6 +280,8 @@ def prepare(api, data):
         "USERNAMES": [f"new-{number}" for number in range(30)],
         "PASSWORDS": [PASSWORD, PASSWORD, "another fuzzed horse"],
         "SESSION_IDS": [session["sessionId"]],
+        "LASTING_POSTS": [lasting],
+        "LOCKED_CODES": [lasting_lock],
         "MAILING_CODES": [mailing],
         "ASKED_CODES": [asked],
         "REQUEST_IDS": [api.ask_access(asked, f"asker-{number}@example.com") for number in range(10)],

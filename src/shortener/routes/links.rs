@@ -178,7 +178,12 @@ pub async fn visit(request: HttpRequest, links: Links, id: web::Path<String>) ->
 
 /// Open a protected link.
 #[utoipa::path(post, path = "/api/v1/url/{id}", tag = "links: url",
-    params(("id" = String, Path, description = "Code or alias")), request_body = UnlockBody,
+    params(("id" = String, Path, description = "Code or alias")),
+    request_body(content = UnlockBody, examples(
+        ("password" = (summary = "With `PASSWORD`", value = json!({"password": "correct horse battery staple"}))),
+        ("code" = (summary = "With `OTP`", value = json!({"email": "ada@example.com", "OTP": "123456"}))),
+        ("grant" = (summary = "With `APPROVE`", value = json!({"grant": "what stands in the link that was mailed"}))),
+    )),
     responses(
         (status = 200, body = LinksAnswer<Target>),
         (status = 400, body = LinksFailure),
