@@ -9,15 +9,16 @@
 -- ARGV[3]  newest events to keep
 -- ARGV[4]  sources in a hash; a full one becomes the earlier one, whose sources are forgotten
 -- ARGV[5..]  intent, origin, event without its seq; intent, origin, event; ...
--- Returns -1: no socket has asked for a log, so there is none · n: events applied
+-- Returns {-1, 0}: no socket has asked for a log, so there is none · {n, nodes}: events applied, and how many nodes heard
+--   the last of them (of those that this server of a cluster knows)
 local seq = redis.call('HGET', KEYS[1], 'seq')
 if not seq then
-  return -1
+  return {-1, 0}
 end
 local applied = redis.call('HGET', KEYS[3], ARGV[1]) or redis.call('HGET', KEYS[4], ARGV[1])
 applied = tonumber(applied or '0')
 local before = tonumber(seq)
-local now = before
+local now, nodes = before, 0
 for i = 5, #ARGV, 3 do
   local intent = tonumber(ARGV[i])
   if intent > applied then
@@ -25,7 +26,7 @@ for i = 5, #ARGV, 3 do
     now = now + 1
     local frame = string.sub(ARGV[i + 2], 1, -2) .. ',"seq":' .. string.format('%.0f', now) .. '}'
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], string.format('%.0f-1', now), 'f', frame, 'o', ARGV[i + 1])
-    redis.call('PUBLISH', ARGV[2], 'event ' .. string.format('%.0f', now) .. ' ' .. ARGV[i + 1] .. '\n' .. frame)
+    nodes = redis.call('PUBLISH', ARGV[2], 'event ' .. string.format('%.0f', now) .. ' ' .. ARGV[i + 1] .. '\n' .. frame)
   end
 end
 if now > before then
@@ -43,4 +44,4 @@ if now > before then
     end
   end
 end
-return now - before
+return {now - before, nodes}

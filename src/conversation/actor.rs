@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use actix::{Actor, Context};
 use chrono::Utc;
-use futures_util::future::{try_join, try_join_all, try_join3};
+use futures_util::future::{try_join, try_join_all};
 use quick_cache::unsync::Cache;
 
 use super::error::ConversationError;
@@ -649,7 +649,6 @@ impl Carrier for Keeper {
         };
         let new: Vec<_> = shown.iter().filter(|(number, _)| is_new(number)).collect();
         let newest = new.iter().map(|(_, shown)| shown.message.created_ms).max();
-        let notices = new.iter().filter_map(|(number, shown)| Some((*number, notice(shown)?))).collect();
         let indexed = newest.into_iter().flat_map(|last_ms| {
             let people = &conversation.people[..if conversation.is_with_oneself() { 1 } else { 2 }];
             people.iter().map(move |person| (person, last_ms))
@@ -659,22 +658,28 @@ impl Carrier for Keeper {
         );
         let source = format!("{KIND}:{source}");
         let deliver = self.asks.deliver.ask(Deliver { source: source.clone(), events });
-        let notify = self.asks.notify.ask(Notify { source, notices });
         let index = async { Ok::<_, ConversationError>(index.await?) };
-        try_join3(index, async { Ok(deliver.await?) }, async { Ok(notify.await?) }).await?;
+        let (_, reached) = try_join(index, async { Ok(deliver.await?) }).await?;
+        // Whose devices have heard of it is told nothing more.
+        let heard = |user: &UserId| reached.iter().any(|(to, reached)| to == user && reached.is_heard);
+        let notices: Vec<(u64, Notice)> =
+            new.iter().filter_map(|(number, shown)| Some((*number, notice(shown, heard)?))).collect();
+        if !notices.is_empty() {
+            self.asks.notify.ask(Notify { source, notices }).await?;
+        }
         Ok(())
     }
 }
 
-/// What the receiver of a message is told if he is not here.
-fn notice(shown: &Shown) -> Option<Notice> {
+/// What the receiver of a message is told who has not heard of it.
+fn notice(shown: &Shown, heard: impl Fn(&UserId) -> bool) -> Option<Notice> {
     let Shown { conversation, message, people } = shown;
     let [from, to] = [message.side, message.side.other()].map(|side| conversation.person(side));
     let what = What::MessageReceived {
         conversation_id: conversation.id.to_string(),
         from: people.author(from).username,
     };
-    (from != to).then(|| Notice::to_user(to, what))
+    (from != to && !heard(to)).then(|| Notice::to_user(to, what))
 }
 
 /// Who is to hear of an intent, and what.

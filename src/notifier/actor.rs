@@ -209,7 +209,10 @@ impl Desk {
             .collect();
         let reached = match events.is_empty() {
             true => self.asks.has_log.ask(HasLog { user: user.clone() }).await?,
-            false => self.asks.deliver.ask(Deliver { source: format!("note:{source}"), events }).await? > 0,
+            false => {
+                let deliver = Deliver { source: format!("note:{source}"), events };
+                self.asks.deliver.ask(deliver).await?.iter().any(|(_, reached)| reached.has_log)
+            }
         };
         if reached {
             let marks = listed.iter().map(|entry| self.store.change(user, &entry.id, Mark::Sent));

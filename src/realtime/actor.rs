@@ -6,7 +6,7 @@ use actix::{Actor, Context};
 use futures_util::future::try_join_all;
 
 use super::error::RealtimeError;
-use super::messages::{Deliver, ForgetLog, HasLog, LogOpened, OpenLog};
+use super::messages::{Deliver, ForgetLog, HasLog, LogOpened, OpenLog, Reached};
 use super::model::Event;
 use super::store::LogStore;
 use crate::config::RealtimeConfig;
@@ -44,7 +44,7 @@ crate::delegate!(EventLog, log {
 
 impl Log {
     /// One script per user, all at once; each applies its events in their order.
-    async fn deliver(&self, message: Deliver) -> Result<usize, RealtimeError> {
+    async fn deliver(&self, message: Deliver) -> Result<Vec<(UserId, Reached)>, RealtimeError> {
         let mut per_user: Vec<(&UserId, Vec<&Event>)> = Vec::new();
         for event in &message.events {
             match per_user.iter_mut().find(|(to, _)| *to == &event.to) {
@@ -53,7 +53,8 @@ impl Log {
             }
         }
         let deliveries = per_user.iter().map(|(to, events)| self.store.deliver(to, &message.source, events));
-        Ok(try_join_all(deliveries).await?.into_iter().filter(|has_log| *has_log).count())
+        let reached = try_join_all(deliveries).await?;
+        Ok(per_user.iter().map(|(to, _)| (*to).clone()).zip(reached).collect())
     }
 
     async fn has_log(&self, message: HasLog) -> Result<bool, RealtimeError> {

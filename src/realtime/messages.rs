@@ -7,14 +7,23 @@ use super::model::{Event, Missed, Resume};
 use crate::users::model::UserId;
 
 /// Append events to the logs of those whom they are for, and push them. Repeating it is harmless as long as the intents
-/// of a source come in their order, from the oldest that is not settled. Answers how many of the receivers have a log.
+/// of a source come in their order, from the oldest that is not settled. Answers whom it reached.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<usize, RealtimeError>")]
+#[rtype(result = "Result<Vec<(UserId, Reached)>, RealtimeError>")]
 pub struct Deliver {
     /// What the intents belong to, unique among all kinds of sources: `conv:<id>`, `post:<id>`.
     pub source: String,
     /// In the order of their intents.
     pub events: Vec<Event>,
+}
+
+/// How far events came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// Their receiver has a log, from which devices that come back get them.
+    pub has_log: bool,
+    /// A node heard them now, which listens because the receiver has a socket there. False does not say that none has.
+    pub is_heard: bool,
 }
 
 /// Say whether a user has a log: whether there are devices that will hear of what is delivered.

@@ -3,7 +3,7 @@
 use redis::{Value, cmd};
 
 use super::keys;
-use super::messages::LogOpened;
+use super::messages::{LogOpened, Reached};
 use super::model::{Event, Missed, Origin, Resume};
 use crate::config::RealtimeConfig;
 use crate::redis::{Redis, RedisFailure, Script};
@@ -37,13 +37,12 @@ impl LogStore {
         }
     }
 
-    /// Whether `to` has a log.
     pub(super) async fn deliver(
         &self,
         to: &UserId,
         source: &str,
         events: &[&Event],
-    ) -> Result<bool, RedisFailure> {
+    ) -> Result<Reached, RedisFailure> {
         let space = self.redis.keyspace();
         let [position, log, carried, before] = keys::all(space, to);
         let mut call = DELIVER
@@ -56,8 +55,8 @@ impl LogStore {
             let origin = event.origin.as_ref().map(Origin::to_text).unwrap_or_default();
             call = call.arg(event.intent).arg(origin).arg(&event.body);
         }
-        let applied: i64 = call.run(&self.redis).await?;
-        Ok(applied >= 0)
+        let (applied, nodes): (i64, u32) = call.run(&self.redis).await?;
+        Ok(Reached { has_log: applied >= 0, is_heard: nodes > 0 })
     }
 
     pub(super) async fn has_log(&self, user: &UserId) -> Result<bool, RedisFailure> {

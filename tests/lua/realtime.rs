@@ -10,6 +10,8 @@ const KEYS: [&str; 4] = ["position", "log", "carried", "before"];
 /// A user's log.
 struct Log {
     bench: Bench,
+    /// Nodes that heard what was delivered last.
+    nodes: u32,
 }
 
 /// An entry: its id, the frame, and the socket that caused it.
@@ -18,7 +20,7 @@ type Entry = (String, String, String);
 impl Log {
     /// Somebody whom no socket has served yet.
     fn none() -> Self {
-        Self { bench: Bench::new() }
+        Self { bench: Bench::new(), nodes: 0 }
     }
 
     /// Somebody who has been told the position `seq`.
@@ -41,7 +43,9 @@ impl Log {
             arguments.extend([intent.to_string(), origin.clone(), body.clone()]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.bench.run("realtime/deliver", &KEYS, &arguments)
+        let (applied, nodes): (i64, u32) = self.bench.run("realtime/deliver", &KEYS, &arguments);
+        self.nodes = nodes;
+        applied
     }
 
     /// A device opens the log; returns epoch, seq, whether it resumes, and the frames that it missed.
@@ -80,7 +84,7 @@ fn frame(source: &str, intent: u64, seq: u64) -> String {
 #[test]
 fn deliver_keeps_nothing_for_whom_no_socket_has_served() {
     let mut log = Log::none();
-    assert_eq!(log.deliver("s", &[1, 2]), -1);
+    assert_eq!((log.deliver("s", &[1, 2]), log.nodes), (-1, 0));
     let pattern = log.bench.key("*");
     assert_eq!(redis::cmd("KEYS").arg(pattern).query::<Vec<String>>(&mut log.bench.redis).unwrap(), [""; 0]);
 }
@@ -93,7 +97,7 @@ fn deliver_numbers_events_keeps_them_and_pushes_them() {
     news.subscribe(log.bench.key("channel")).unwrap();
     let unicode = "{\"type\":\"t\",\"data\":\"\u{1f980} } \\\" \"}".to_owned();
     let events = [(7, "socket/3".to_owned(), body("s", 7)), (9, String::new(), unicode)];
-    assert_eq!(log.deliver_events("s", &events, 1000), 2);
+    assert_eq!((log.deliver_events("s", &events, 1000), log.nodes), (2, 1));
     let second = "{\"type\":\"t\",\"data\":\"\u{1f980} } \\\" \",\"seq\":43}".to_owned();
     assert_eq!(
         log.entries(),
