@@ -1,7 +1,8 @@
 //! Parsed identifiers of users, what profiles hold, and the user objects.
 //!
 //! Invariant: an [`Email`] or [`Username`] that exists is well-formed, and its `key` is what uniqueness is
-//! decided by; a [`DateOfBirth`] is a day.
+//! decided by; addresses with one key differ in the case of ASCII letters at most, so mail to them goes to one mailbox; a
+//! [`DateOfBirth`] is a day.
 
 use chrono::{DateTime, Datelike, NaiveDate};
 use email_address::{EmailAddress, Options};
@@ -50,16 +51,25 @@ impl Email {
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         let address = EmailAddress::parse_with_options(text, options).map_err(|_| MALFORMED)?;
         let domain = idna::domain_to_ascii(address.domain()).map_err(|_| MALFORMED)?;
-        let key = format!("{}@{domain}", address.local_part().to_lowercase());
-        Ok(Self { given: text.to_owned(), key })
+        let local = address.local_part();
+        let key = format!("{}@{domain}", local.to_ascii_lowercase());
+        if address.domain().is_ascii() {
+            return Ok(Self { given: text.to_owned(), key });
+        }
+        let given = format!("{local}@{domain}");
+        // What it folds to need not be a domain any more: a wide @, for one.
+        EmailAddress::parse_with_options(&given, options).map_err(|_| MALFORMED)?;
+        if given.len() > MAX_EMAIL { Err(MALFORMED) } else { Ok(Self { given, key }) }
     }
 
-    /// As the user wrote it.
+    /// As the user wrote it, and where its mails go; a domain in other letters in ASCII, since not every mail server folds them
+    /// as we do.
     pub fn as_str(&self) -> &str {
         &self.given
     }
 
-    /// Lower case, domain in ASCII: two addresses with one key are one address.
+    /// Domain in ASCII, and ASCII letters in lower case: two addresses with one key are one address. No other letter is
+    /// folded, because mail to the two would go to two mailboxes: a Kelvin sign is no k there.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -341,7 +351,8 @@ mod tests {
             let to: lettre::Address = Email::parse(right).unwrap().as_str().parse().unwrap();
             let to = lettre::message::Mailbox::new(None, to);
             let message = lettre::Message::builder().from(to.clone()).to(to).body(String::new()).unwrap();
-            assert_eq!(message.envelope().to()[0].to_string(), right);
+            let sent_to = right.replace("b\u{fc}cher", "xn--bcher-kva");
+            assert_eq!(message.envelope().to()[0].to_string(), sent_to);
         }
         for wrong in [
             "\"a b\"@example.com",
@@ -371,6 +382,34 @@ mod tests {
             assert!(Email::parse(wrong).is_err(), "{wrong:?}");
         }
         assert_eq!(Email::known("\"A b\"@example.com").unwrap().key(), "\"a b\"@example.com", "from before");
+    }
+
+    #[test]
+    fn addresses_with_one_key_differ_in_the_case_of_ascii_letters_alone() {
+        // Kelvin sign, long s, dotted I, Greek, wide letters, a ligature, a letter and its accent apart.
+        let locals = [
+            "k", "\u{212a}", "s", "\u{17f}", "i", "\u{130}", "\u{3b1}", "\u{391}", "a", "\u{ff41}",
+            "\u{ff21}",
+        ];
+        let locals = locals.iter().chain(&["fi", "\u{fb01}", "\u{e9}", "e\u{301}", "\u{c9}"]);
+        let keys: Vec<String> = locals
+            .clone()
+            .filter_map(|local| Email::parse(&format!("{local}@example.com")).ok())
+            .map(|email| email.key().to_owned())
+            .collect();
+        let different: std::collections::HashSet<&String> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len(), "{keys:?}");
+
+        let domains = ["kiss.example", "\u{212a}iss.example", "ki\u{17f}s.example", "\u{ff4b}iss.example"];
+        let domains = domains.iter().chain(&["KISS.example", "ki\u{df}.example", "ki\u{ad}ss.example"]);
+        for domain in domains {
+            let Ok(email) = Email::parse(&format!("Ada@{domain}")) else { continue };
+            assert_eq!(email.as_str().to_ascii_lowercase(), email.key(), "{domain}");
+        }
+        assert_eq!(Email::parse("a@b\u{fc}cher.example").unwrap().as_str(), "a@xn--bcher-kva.example");
+        for wrong in ["a@b\u{ff20}c.example", "a@b\u{ff0c}c.example", "a@b\u{2100}c.example"] {
+            assert!(Email::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

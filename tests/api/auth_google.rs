@@ -128,6 +128,20 @@ async fn an_account_with_a_proven_address_keeps_its_password_and_sessions() {
 }
 
 #[tokio::test]
+async fn a_letter_that_looks_like_another_makes_another_address() {
+    let (google, server) = start();
+    let client = server.client();
+    let ada = client.register("kasia@gmail.com").await;
+    let body = json!({ "email": "\u{212a}asia@gmail.com" });
+    let reset = client.post("/api/v1/auth/reset-password").json(&body).send().await;
+    assert_eq!((reset.status, reset.json["error"].as_str()), (400, Some("Email does not exists")));
+    let other = sign_in(&client, &google.token("1001", "\u{212a}asia@gmail.com")).await;
+    assert_eq!(other.status, 201, "{other:?}");
+    assert_ne!(other.json["data"]["id"], ada["id"]);
+    assert_eq!(log_in(&client, "Kasia@gmail.com").await.status, 200);
+}
+
+#[tokio::test]
 async fn an_account_without_a_password_gets_its_first_one_by_a_reset() {
     let (google, server) = start();
     let client = server.client();

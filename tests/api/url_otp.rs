@@ -133,6 +133,12 @@ async fn only_those_on_the_list_get_a_code_and_the_answer_does_not_tell() {
     }
     server.mail_to("ADA@example.com", "Your code").await;
     assert!(server.mails_to("eve@example.com").is_empty());
+
+    let code = link(&owner, json!({ "otpAllowedEmails": ["kasia@example.com"] })).await;
+    assert_eq!(ask(&visitor, &code, "\u{212a}asia@example.com").await.status, 200);
+    assert_eq!(ask(&visitor, &code, "Kasia@example.com").await.status, 200);
+    server.mail_to("Kasia@example.com", "Your code").await;
+    assert!(server.mails_to("\u{212a}asia@example.com").is_empty(), "a Kelvin sign is no k");
 }
 
 #[tokio::test]
