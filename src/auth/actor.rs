@@ -169,7 +169,14 @@ impl Manager {
         };
         let names = [Name::Email(&email), Name::Username(&username)];
         match self.found_account(&id, &names, &account).await {
-            Ok(welcome) => self.open_session(&id, &device, welcome, Arrival::Registered).await,
+            Ok(welcome) => {
+                let arrival = Arrival { is_new: true, password_hash: Some(password_hash) };
+                self.open_session(&id, &device, welcome, arrival).await.map_err(|error| match error {
+                    // The owner of the address came with Google meanwhile, and has the account now.
+                    AuthError::AccountGone => AuthError::EmailTaken,
+                    error => error,
+                })
+            }
             Err(error) => {
                 // They would lapse anyway; sooner is kinder to who tries again, but not worth making this client
                 // wait. Only here: once a session may have made the account permanent, its names are its own.
@@ -222,7 +229,8 @@ impl Manager {
         let (id, Credentials { account, first_username, password_hash, .. }) =
             self.prove(&identity, password, &device).await?;
         let welcome = welcome(&id, &account, &first_username);
-        let arrival = Arrival::ByPassword(password_hash.ok_or(AuthError::WrongCredentials)?);
+        let password_hash = Some(password_hash.ok_or(AuthError::WrongCredentials)?);
+        let arrival = Arrival { is_new: false, password_hash };
         self.open_session(&id, &device, welcome, arrival).await.map_err(|error| match error {
             AuthError::AccountGone => AuthError::WrongCredentials,
             error => error,

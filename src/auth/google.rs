@@ -196,7 +196,7 @@ impl Manager {
     ) -> Result<Entered, AuthError> {
         let mut welcome = welcome(id, &credentials.account, &credentials.first_username);
         welcome.email_verified |= linked;
-        let signed_in = self.open_session(id, device, welcome, Arrival::SignedIn).await?;
+        let signed_in = self.open_session(id, device, welcome, Arrival::SIGNED_IN).await?;
         Ok(Entered { signed_in, is_new: false })
     }
 
@@ -219,7 +219,7 @@ impl Manager {
         };
         match self.found_account(&id, &names, &account).await {
             Ok(welcome) => {
-                let signed_in = self.open_session(&id, device, welcome, Arrival::Registered).await?;
+                let signed_in = self.open_session(&id, device, welcome, Arrival::REGISTERED).await?;
                 Ok(Entered { signed_in, is_new: true })
             }
             Err(error) => {

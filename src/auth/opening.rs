@@ -24,13 +24,19 @@ use crate::users::model::UserId;
 use crate::values::network;
 
 /// How somebody comes to a session.
-pub(super) enum Arrival {
-    /// With an account just made: an address that is not proven yet gets the mail to prove it.
-    Registered,
-    /// With one that was there: presence hears of it, and the owner if the device is a new one.
-    SignedIn,
-    /// The same with a password, which may have been changed since it was compared: its hash.
-    ByPassword(String),
+pub(super) struct Arrival {
+    /// With an account just made: an address that is not proven yet gets the mail to prove it. With one that was there
+    /// presence hears of it, and the owner if the device is a new one.
+    pub(super) is_new: bool,
+    /// Hash of the password that opens it. The account may have another, or none, since it was compared or written.
+    pub(super) password_hash: Option<String>,
+}
+
+impl Arrival {
+    /// With an account just made, by something else than a password.
+    pub(super) const REGISTERED: Self = Self { is_new: true, password_hash: None };
+    /// With one that was there, by something else than a password.
+    pub(super) const SIGNED_IN: Self = Self { is_new: false, password_hash: None };
 }
 
 /// Tells devices apart.
@@ -71,7 +77,7 @@ impl Manager {
         arrival: Arrival,
     ) -> Result<SignedIn, AuthError> {
         let (session_id, jti) = (SessionId::generate(), nanoid::nanoid!());
-        let is_new = matches!(arrival, Arrival::Registered);
+        let Arrival { is_new, password_hash } = arrival;
         let mail = match is_new && !welcome.email_verified {
             true => self.mail_of_registration(id, &welcome.email).await?,
             false => None,
@@ -79,10 +85,6 @@ impl Manager {
         let (proof, notice) = match mail {
             Some((proof, notice)) => (Some(proof), notice),
             None => (None, new_device(id, device)),
-        };
-        let password_hash = match arrival {
-            Arrival::ByPassword(hash) => Some(hash),
-            Arrival::Registered | Arrival::SignedIn => None,
         };
         let news = News { device: self.devices.digest(device), proof, password_hash };
         let source = source_of(id);

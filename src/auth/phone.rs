@@ -90,7 +90,7 @@ impl Manager {
     async fn open_or_found(self: &Rc<Self>, number: &str, device: &Device) -> Result<Entered, AuthError> {
         if let Some((id, known)) = self.find_by(Name::Phone(number)).await? {
             let welcome = welcome(&id, &known.account, &known.first_username);
-            match self.open_session(&id, device, welcome, Arrival::SignedIn).await {
+            match self.open_session(&id, device, welcome, Arrival::SIGNED_IN).await {
                 // It went for good this moment.
                 Err(AuthError::AccountGone) => {}
                 opened => return Ok(Entered { signed_in: opened?, is_new: false }),
@@ -121,7 +121,7 @@ impl Manager {
             via: "PHONE",
         };
         match self.found_account(&id, &names, &account).await {
-            Ok(welcome) => self.open_session(&id, device, welcome, Arrival::Registered).await,
+            Ok(welcome) => self.open_session(&id, device, welcome, Arrival::REGISTERED).await,
             Err(error) => {
                 self.store.give_back(&id, &names).await;
                 Err(error)

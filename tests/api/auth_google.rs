@@ -128,6 +128,47 @@ async fn an_account_with_a_proven_address_keeps_its_password_and_sessions() {
 }
 
 #[tokio::test]
+async fn whoever_registers_while_the_addresss_owner_comes_with_google_keeps_nothing() {
+    let google = Google::start();
+    let server = TestServer::start_with(|config| {
+        google.configure(config);
+        config.server.workers = 2;
+        config.auth.ip_guesses.free = 1_000;
+    });
+    let client = server.client();
+    sign_in(&client, &google.token("1000", "first@gmail.com")).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..400_u64 {
+        let email = format!("ada{round}@gmail.com");
+        let token = google.token(&format!("2{round}"), &email);
+        let register = async {
+            let body = json!({ "email": email, "password": PASSWORD });
+            client.post("/api/v1/auth/register").json(&body).send().await
+        };
+        let google = async {
+            tokio::time::sleep(std::time::Duration::from_micros(round % 60 * 100)).await;
+            sign_in(&client, &token).await
+        };
+        let (registered, signed_in) = futures_util::future::join(register, google).await;
+        assert!(matches!(signed_in.status, 200 | 201), "{signed_in:?}");
+        assert!(matches!(registered.status, 201 | 409), "{registered:?}");
+        let old = registered.json["data"]["accessToken"].as_str();
+        if let Some(token) = old {
+            let me = client.with_token(token).get("/api/v1/auth/me").send().await;
+            assert_eq!(me.status, 401, "{round}: the session lives on");
+        }
+        assert_eq!(log_in(&client, &email).await.status, 401);
+        assert_eq!(me(&client, &signed_in).await["email"], email);
+        seen.insert((registered.status, signed_in.status));
+        if round >= 60 && seen.len() == 3 {
+            break;
+        }
+    }
+    // Google comes last, first, and while the account is made but has no session yet.
+    assert_eq!(seen, [(201, 200), (409, 201), (409, 200)].into());
+}
+
+#[tokio::test]
 async fn a_letter_that_looks_like_another_makes_another_address() {
     let (google, server) = start();
     let client = server.client();

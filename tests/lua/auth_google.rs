@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::Bench;
-use crate::auth::{check, open, with_account};
+use crate::auth::{SESSION, SESSION_KEYS, check, open, with_account};
 
 const OUTBOX: [&str; 4] = ["0", "9000000000000", "9", "9"];
 
@@ -58,6 +58,18 @@ fn link_google_leaves_an_account_alone_whose_address_is_proven() {
     assert_eq!(field(&mut bench, "password").as_deref(), Some("hash"));
     assert_eq!(field(&mut bench, "verified").as_deref(), Some("7"));
     assert_eq!(check(&mut bench, "s1"), 2);
+}
+
+#[test]
+fn whoever_is_just_registering_gets_no_session_after_the_link() {
+    let mut bench = with_account();
+    bench.command::<i64>("HSET", "account", &["password", "hash"]);
+    assert_eq!(linked(&mut bench, "g1"), 0, "there is no session yet");
+    let mut arguments = SESSION;
+    arguments[12] = "hash";
+    let reply: Vec<Value> = bench.run("auth/open_session", &SESSION_KEYS, &arguments);
+    assert_eq!(reply, [Value::Int(0)]);
+    assert_eq!(bench.command::<i64>("HLEN", "sessions", &[]), 0);
 }
 
 #[test]
