@@ -243,8 +243,10 @@ pub struct AuthConfig {
     pub ip_guesses: GuessConfig,
     /// Growing waits for mails with links.
     pub mail_requests: GuessConfig,
-    /// Growing waits for all of them to a mailbox.
+    /// Growing waits for all of them to a mailbox, but for those that surely go to its owner's account.
     pub mailbox_mails: GuessConfig,
+    /// Growing waits for those that registrations send to a mailbox.
+    pub registration_mails: GuessConfig,
     /// Seconds for which a closed account can be brought back.
     pub recovery_secs: u64,
     /// Wrong codes a day and phone number.
@@ -324,8 +326,12 @@ pub struct ShortenerConfig {
     pub code_mails: GuessConfig,
     /// Growing waits between mails that strangers cause by one link.
     pub link_mails: GuessConfig,
-    /// Growing waits between mails about links to one mailbox that need not have asked for them.
+    /// Growing waits between codes, or decisions, about one owner's links to one mailbox.
     pub mailbox_mails: GuessConfig,
+    /// Growing waits between codes to one mailbox for anybody's links.
+    pub mailbox_codes: GuessConfig,
+    /// Growing waits between mails about requests for access to one owner.
+    pub owner_mails: GuessConfig,
 }
 
 impl ShortenerConfig {

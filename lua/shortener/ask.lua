@@ -1,5 +1,5 @@
 #!lua
--- Asks a link's owner for access, and leaves the word to the owner. Who waits for an answer, has a grant that works, or was
+-- Asks a link's owner for access, and leaves the word to the owner, if there is one. Who waits for an answer, has a grant that works, or was
 -- denied too recently or too often asks in vain, and nobody is told.
 -- KEYS[1]  HASH  the link
 -- KEYS[2]  HASH  requests: id -> JSON {e: address, r: reason or '', s: PENDING, APPROVED or DENIED, t: ms when asked,
@@ -10,7 +10,7 @@
 -- ARGV[1]  the request's id, always the same for an address
 -- ARGV[2]  the address
 -- ARGV[3]  the reason, or ''
--- ARGV[4]  the sealed word to the owner
+-- ARGV[4]  the sealed word to the owner, or '' for none
 -- ARGV[5]  requests to keep
 -- ARGV[6]  ms after a denial before which asking is in vain
 -- ARGV[7]  times that an address may ask
@@ -21,7 +21,7 @@
 -- ARGV[12] intents to return
 -- Returns {0}: no such link, or its owner's account is closed · {1}: not protected by APPROVE · {2}: registered too long ago · {3}: too many intents wait ·
 --   {4}: too many requests, none of which may give way · {5}: asked in vain · {6, id, intents}: asked; the intent left, and
---   the oldest ones
+--   the oldest ones · {7}: asked, nothing to be told
 local link = redis.call('HMGET', KEYS[1], 'u', 'm', 'i', 'z')
 if not link[1] or link[4] and link[4] % 2 == 1 then
   return {0}
@@ -38,10 +38,11 @@ local denied = request.s == 'DENIED' and (now - request.d < tonumber(ARGV[6]) or
 if request.s == 'PENDING' or denied or (request.s == 'APPROVED' and request.x > now) then
   return {5}
 end
-if now - tonumber(ARGV[9]) > tonumber(ARGV[10]) then
+local tells = ARGV[4] ~= ''
+if tells and now - tonumber(ARGV[9]) > tonumber(ARGV[10]) then
   return {2}
 end
-if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[11]) then
+if tells and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[11]) then
   return {3}
 end
 if not stored and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then
@@ -59,6 +60,9 @@ redis.call('ZADD', KEYS[3], string.format('%.0f', now), ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 for i = 2, 4 do
   redis.call('EXPIRE', KEYS[i], ARGV[8])
+end
+if not tells then
+  return {7}
 end
 local id = string.format('%.0f', math.max(micros, tonumber(link[3] or '0') + 1))
 redis.call('HSET', KEYS[1], 'i', id)

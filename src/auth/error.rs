@@ -38,6 +38,9 @@ pub enum AuthError {
     /// Too many mails with links to an address; the next one may go after this time.
     #[error("too many mails to an address")]
     MailWait(Duration),
+    /// The same to accounts of a mailbox, so there is one.
+    #[error("too many mails to a mailbox")]
+    MailboxWait(Duration),
     /// Another account is linked with this Google account.
     #[error("the Google account is taken")]
     GoogleTaken,

@@ -23,7 +23,8 @@
 //! | `{guess:<who>}:known` | ZSET | addresses that have logged in before → ms, newest 100 | 30 days |
 //! | `{guess-ip:<ip>}` | HASH | wrong passwords from an address | `auth.ip_guesses.forget_secs` |
 //! | `{mail:<who>}:requests` | HASH | mails with a link that were asked for, to an address or account | `auth.mail_requests.forget_secs` |
-//! | `{mailbox:<digest>}` | HASH | mails with a link to a mailbox | `auth.mailbox_mails.forget_secs` |
+//! | `{mailbox:<digest>}` | HASH | mails with a link that were asked for, to accounts with a spelling of a mailbox | `auth.mailbox_mails.forget_secs` |
+//! | `{mailbox:<digest>}:registrations` | HASH | mails that registrations sent to it | `auth.registration_mails.forget_secs` |
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
 //! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id), `phone`
@@ -98,6 +99,10 @@ pub(super) fn mail_requests(space: &Keyspace, who: &str) -> Key {
 
 pub(super) fn mailbox_mails(space: &Keyspace, email: &Email) -> Key {
     space.root("mailbox", &digest(&email.mailbox()))
+}
+
+pub(super) fn registration_mails(space: &Keyspace, email: &Email) -> Key {
+    space.part("mailbox", &digest(&email.mailbox()), "registrations")
 }
 
 /// `source` is `user:<id>` or `phone:<digest>`.

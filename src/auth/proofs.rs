@@ -3,7 +3,8 @@
 //! A token is random, lives for a while and works once. What is kept is its digest, in the account's slot, over the
 //! account, the address and the token; so a token is worth nothing for another address or account. Invariants: a token
 //! ends in the script that does what it allows; a mail is left in the script that keeps the digest; whether an address
-//! has an account changes nothing about how often it may be asked for.
+//! has an account changes nothing about how often it may be asked for. What strangers make, registrations and accounts with other
+//! spellings of an address, is counted apart from what the address' owner needs to get in again.
 
 use secrecy::SecretString;
 
@@ -32,6 +33,7 @@ pub(super) struct Proofs {
     hides_accounts: bool,
     requests: GuessConfig,
     mailbox: GuessConfig,
+    registrations: GuessConfig,
 }
 
 /// What is kept of a token.
@@ -60,6 +62,7 @@ impl Proofs {
             hides_accounts: config.hide_account_existence,
             requests: config.mail_requests,
             mailbox: config.mailbox_mails,
+            registrations: config.registration_mails,
         }
     }
 
@@ -101,7 +104,7 @@ impl Manager {
         let Some(address) = Email::parse(email).ok().filter(|_| self.proofs.on_register) else {
             return Ok(None);
         };
-        let verdict = self.store.begin_mail_to(&address, self.proofs.mailbox).await?;
+        let verdict = self.store.begin_registration_mail(&address, self.proofs.registrations).await?;
         Ok((verdict == Verdict::Go).then(|| self.proofs.verification(id, email)))
     }
 
@@ -109,9 +112,17 @@ impl Manager {
     /// nobody.
     pub(super) async fn request_reset(&self, message: RequestReset) -> Result<(), AuthError> {
         let RequestReset { email, prefix } = message;
-        self.begin_mail(&keys::digest(email.key()), &email).await?;
+        self.begin_mail(&keys::digest(email.key())).await?;
         let (id, address) = match self.find(&Identity::Email(email.clone())).await? {
-            Some((id, credentials)) => (id, credentials.account.email),
+            Some((id, credentials)) => {
+                let account = credentials.account;
+                match self.begin_mail_to(&email, account.email_verified_ms.is_some()).await {
+                    // The wait would tell that there is an account.
+                    Err(AuthError::MailboxWait(_)) if self.proofs.hides_accounts => return Ok(()),
+                    begun => begun?,
+                }
+                (id, account.email)
+            }
             None if self.proofs.hides_accounts => {
                 (UserId::generate(chrono::Utc::now()), email.as_str().to_owned())
             }
@@ -130,16 +141,23 @@ impl Manager {
         if account.email_verified_ms.is_some() {
             return Ok(());
         }
-        self.begin_mail(user_id.as_str(), &email).await?;
+        self.begin_mail(user_id.as_str()).await?;
+        self.begin_mail_to(&email, false).await?;
         let (proof, notice) = self.proofs.verification(&user_id, &account.email);
         let found = self.mail(&user_id, ProofKind::VerifyEmail, &proof, &notice).await?;
         if found { Ok(()) } else { Err(AuthError::AccountGone) }
     }
 
-    async fn begin_mail(&self, who: &str, email: &Email) -> Result<(), AuthError> {
-        let Proofs { requests, mailbox, .. } = self.proofs;
-        self.store.begin_mail(who, requests).await?.pass().map_err(AuthError::MailWait)?;
-        self.store.begin_mail_to(email, mailbox).await?.pass().map_err(AuthError::MailWait)
+    async fn begin_mail(&self, who: &str) -> Result<(), AuthError> {
+        self.store.begin_mail(who, self.proofs.requests).await?.pass().map_err(AuthError::MailWait)
+    }
+
+    /// Counts what goes to one of the many accounts that a stranger can make for a mailbox.
+    async fn begin_mail_to(&self, email: &Email, is_proven: bool) -> Result<(), AuthError> {
+        if is_proven || email.is_plain() {
+            return Ok(());
+        }
+        self.store.begin_mail_to(email, self.proofs.mailbox).await?.pass().map_err(AuthError::MailboxWait)
     }
 
     /// False when there is no such account. Nobody waits until the mail is on its way: once it is left, it will be.

@@ -1,8 +1,8 @@
 //! Who asks to be let through links protected by APPROVE, and what their owners say.
 //!
 //! An address has one request per link, whose id follows from both; it waits, is approved or denied, and may be asked
-//! again. Invariant: a grant is known to its mail alone, works while its request is approved and the link protected by
-//! APPROVE, and ends with a denial, whether or not that can be mailed.
+//! again. An owner is told of so many and finds the rest on the list. Invariants: a grant is known to its mail alone, works while its request is approved and the link protected by
+//! APPROVE, and ends with a denial, whether or not that can be mailed; what strangers do stops no decision.
 
 use chrono::Utc;
 use secrecy::SecretString;
@@ -32,7 +32,8 @@ impl Links {
             email: email.as_str().to_owned(),
             reason: reason.clone(),
         };
-        let sealed = self.post.seal(&Notice::to_user(&owner, what));
+        let tells = self.store.begin_mail(MailLimit::Owner(&owner)).await?.pass().is_ok();
+        let sealed = if tells { self.post.seal(&Notice::to_user(&owner, what)) } else { String::new() };
         let asking = Asking {
             request: &request,
             email: email.as_str(),
@@ -42,8 +43,12 @@ impl Links {
         let ask = async |lease_ms| self.store.ask(&code, &asking, lease_ms).await;
         match self.post.leave(&code, ask).await? {
             Outcome::Left(left) => self.post.relay_soon(&code, left),
+            Outcome::Silent => {}
             outcome => {
                 self.store.forgive_mail(MailLimit::Link(&code)).await?;
+                if tells {
+                    self.store.forgive_mail(MailLimit::Owner(&owner)).await?;
+                }
                 match outcome {
                     Outcome::Missing => return Err(ShortenerError::NotFound),
                     Outcome::Unfit => return Err(other_protection(Protection::Approve)),
@@ -72,7 +77,8 @@ impl Links {
         }
         let email = email.and_then(|email| Email::parse(&email).ok()).ok_or(ShortenerError::NoSuchRequest)?;
         let mailbox = self.digests.mailbox(&email);
-        let mails = match self.begin_mails(&[MailLimit::Mailbox(&mailbox)]).await {
+        let limit = MailLimit::Word(&owner, &mailbox, decision);
+        let mails = match self.begin_mails(&[limit]).await {
             // A denial that cannot be mailed is one all the same.
             Err(ShortenerError::MailWait(_)) if decision == Decision::Deny => false,
             begun => begun.map(|()| true)?,
@@ -90,12 +96,13 @@ impl Links {
                 if decision == Decision::Approve {
                     // The request was wanted: it makes the next ones wait no longer.
                     self.store.forgive_mail(MailLimit::Link(&code)).await?;
+                    self.store.forgive_mail(MailLimit::Owner(&owner)).await?;
                 }
                 Ok(())
             }
             outcome => {
                 if mails {
-                    self.store.forgive_mail(MailLimit::Mailbox(&mailbox)).await?;
+                    self.store.forgive_mail(limit).await?;
                 }
                 match outcome {
                     Outcome::Missing => Err(ShortenerError::NotFound),

@@ -13,8 +13,13 @@
 //! | `{link:<code>}:requests:asked` | ZSET | request's id → ms when asked | the same |
 //! | `{link:<code>}:requests:closed` | ZSET | request's id → ms from which on it may give way | the same |
 //! | `{link:<code>}:notices` | ZSET | what to carry to the notifier, by id: `clicked <user id> <clicks>`, or a sealed notice | until carried |
-//! | `{link-mailbox:<mailbox>}` | HASH | mails about any link to a mailbox: an address without what stands behind a plus | `shortener.mailbox_mails.forget_secs` |
+//! | `{link-mailbox:<mailbox>}` | HASH | codes for any link mailed to a mailbox, see [`Email::mailbox`] | `shortener.mailbox_codes.forget_secs` |
+//! | `{link-mailbox:<mailbox>}:codes:<user id>` | HASH | codes for the links of one owner mailed to it | `shortener.mailbox_mails.forget_secs` |
+//! | `{link-mailbox:<mailbox>}:<decision>:<user id>` | HASH | word of an owner's decisions mailed to it | the same |
+//! | `{link-owner:<user id>}` | HASH | requests for access that an owner was told of | `shortener.owner_mails.forget_secs` |
 //! | `{user:<id>}:links` | ZSET | code → µs when listed, at most `shortener.max_links_per_user` | the account's |
+//!
+//! [`Email::mailbox`]: crate::users::model::Email::mailbox
 //!
 //! Addresses stand in keys as digests: key names reach logs and slow-logs. The registers of the outbox are of the kinds `link`
 //! (what is to be told) and `digest` (links with untold clicks).
@@ -70,8 +75,17 @@ pub(super) fn link_mails(space: &Keyspace, code: &ShortCode) -> Key {
 }
 
 /// `mailbox` is a digest.
-pub(super) fn mailbox_mails(space: &Keyspace, mailbox: &str) -> Key {
+pub(super) fn mailbox_codes(space: &Keyspace, mailbox: &str) -> Key {
     space.root("link-mailbox", mailbox)
+}
+
+/// `mailbox` is a digest, `what` a kind of mails.
+pub(super) fn mailbox_mails(space: &Keyspace, mailbox: &str, what: &str, owner: &UserId) -> Key {
+    space.part("link-mailbox", mailbox, &format!("{what}:{owner}"))
+}
+
+pub(super) fn owner_mails(space: &Keyspace, owner: &UserId) -> Key {
+    space.root("link-owner", owner.as_str())
 }
 
 /// The requests, when each was asked, and which may give way.

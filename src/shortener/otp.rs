@@ -1,8 +1,8 @@
 //! Codes that are mailed to visitors.
 //!
 //! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell: both are the same for
-//! those who are not; and mails whose codes nobody uses go out only as often as `[shortener.code_mails]`, `link_mails` and
-//! `mailbox_mails` allow.
+//! those who are not; and mails whose codes nobody uses go out only as often as `[shortener.code_mails]`, `link_mails`,
+//! `mailbox_mails` and `mailbox_codes` allow.
 
 use super::actor::Links;
 use super::error::ShortenerError;
@@ -10,18 +10,18 @@ use super::messages::SendLinkCode;
 use super::model::{Protection, ShortCode};
 use super::store::{Guard, MailLimit, Outcome};
 use crate::notifier::model::{Notice, Recipient, What};
+use crate::redis::RedisFailure;
 use crate::secrets;
-use crate::users::model::Email;
+use crate::users::model::{Email, UserId};
 
 impl Links {
     pub(super) async fn send_code(&self, message: SendLinkCode) -> Result<(), ShortenerError> {
         let SendLinkCode { code, email } = message;
-        self.guarded(&code, Protection::Otp).await?;
-        let address = self.digests.address(&email);
-        let mailbox = self.digests.mailbox(&email);
-        let limits =
-            [MailLimit::Codes(&code, &address), MailLimit::Link(&code), MailLimit::Mailbox(&mailbox)];
-        self.begin_mails(&limits).await?;
+        let guard = self.guarded(&code, Protection::Otp).await?;
+        // Guests cannot make such links.
+        let owner = guard.owner.ok_or_else(|| other_protection(Protection::Otp))?;
+        let (address, mailbox) = (self.digests.address(&email), self.digests.mailbox(&email));
+        self.begin_mails(&code_limits(&code, &owner, &address, &mailbox)).await?;
 
         let otp = secrets::one_time_code();
         let digest = self.digests.code(&code, &email, &otp);
@@ -48,12 +48,16 @@ impl Links {
         let (store, code) = (self.store.clone(), code.clone());
         let (address, mailbox) = (self.digests.address(email), self.digests.mailbox(email));
         actix::spawn(async move {
-            let limits =
-                [MailLimit::Codes(&code, &address), MailLimit::Link(&code), MailLimit::Mailbox(&mailbox)];
-            for limit in limits {
-                if let Err(error) = store.forgive_mail(limit).await {
-                    tracing::warn!(%error, "a mail that was wanted stays counted");
+            let forgive = async {
+                let owner = store.guard(&code).await?.and_then(|guard| guard.owner);
+                let Some(owner) = owner else { return Ok(()) };
+                for limit in code_limits(&code, &owner, &address, &mailbox) {
+                    store.forgive_mail(limit).await?;
                 }
+                Ok::<_, RedisFailure>(())
+            };
+            if let Err(error) = forgive.await {
+                tracing::warn!(%error, "a mail that was wanted stays counted");
             }
         });
     }
@@ -83,6 +87,21 @@ impl Links {
         }
         Ok(())
     }
+}
+
+/// What a code is counted by.
+const fn code_limits<'a>(
+    code: &'a ShortCode,
+    owner: &'a UserId,
+    address: &'a str,
+    mailbox: &'a str,
+) -> [MailLimit<'a>; 4] {
+    [
+        MailLimit::Codes(code, address),
+        MailLimit::Link(code),
+        MailLimit::CodesOf(owner, mailbox),
+        MailLimit::AllCodes(mailbox),
+    ]
 }
 
 pub(super) const fn other_protection(wanted: Protection) -> ShortenerError {

@@ -146,6 +146,8 @@ pub(super) struct LinkStore {
     code_mails: GuessConfig,
     link_mails: GuessConfig,
     mailbox_mails: GuessConfig,
+    mailbox_codes: GuessConfig,
+    owner_mails: GuessConfig,
 }
 
 impl LinkStore {
@@ -163,6 +165,8 @@ impl LinkStore {
             code_mails: config.code_mails,
             link_mails: config.link_mails,
             mailbox_mails: config.mailbox_mails,
+            mailbox_codes: config.mailbox_codes,
+            owner_mails: config.owner_mails,
         }
     }
 

@@ -74,10 +74,21 @@ impl Email {
         &self.key
     }
 
-    /// The mailbox behind it, for limits: what stands behind a plus makes no other one of it.
+    /// The mailbox behind it, for limits: what stands behind a plus makes no other one of it, nor do dots at Gmail, which
+    /// has two names.
     pub fn mailbox(&self) -> String {
         let (local, domain) = self.key.rsplit_once('@').unwrap_or((&self.key, ""));
-        format!("{}@{domain}", local.split('+').next().unwrap_or(local))
+        let plain = local.split('+').next().unwrap_or(local);
+        match domain {
+            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", plain.replace('.', "")),
+            _ => format!("{plain}@{domain}"),
+        }
+    }
+
+    /// Whether it is the plain one of those that lead to its mailbox.
+    pub fn is_plain(&self) -> bool {
+        let local = |address: &str| address.rsplit_once('@').map(|(local, _)| local.to_owned());
+        local(&self.key) == local(&self.mailbox())
     }
 }
 
@@ -418,8 +429,20 @@ mod tests {
             ("Ada+Shop@Example.com", "ada@example.com"),
             ("ada++x@example.com", "ada@example.com"),
             ("ada@example.com", "ada@example.com"),
+            ("a.d.a@example.com", "a.d.a@example.com"),
+            ("A.d.a+x.y@Gmail.com", "ada@gmail.com"),
+            ("ada@googlemail.com", "ada@gmail.com"),
         ] {
             assert_eq!(Email::parse(address).unwrap().mailbox(), mailbox);
+        }
+        for (address, is_plain) in [
+            ("Ada@example.com", true),
+            ("a.da@example.com", true),
+            ("ada@googlemail.com", true),
+            ("a.da@gmail.com", false),
+            ("ada+x@example.com", false),
+        ] {
+            assert_eq!(Email::parse(address).unwrap().is_plain(), is_plain, "{address}");
         }
     }
 

@@ -122,7 +122,10 @@ async fn asking_for_it_too_often_is_429() {
 
 #[tokio::test]
 async fn a_mailbox_gets_no_mails_without_end_whatever_stands_behind_a_plus() {
-    let server = TestServer::start_with(|config| config.auth.mailbox_mails.free = 2);
+    let server = TestServer::start_with(|config| {
+        config.auth.registration_mails.free = 2;
+        config.auth.mailbox_mails.free = 2;
+    });
     let mut users = Vec::new();
     for number in 0..5 {
         users.push(register(&server, &format!("ada+{number}@example.com")).await);
@@ -132,12 +135,47 @@ async fn a_mailbox_gets_no_mails_without_end_whatever_stands_behind_a_plus() {
     for number in 3..5 {
         assert!(server.mails_to(&format!("ada+{number}@example.com")).is_empty());
     }
-    assert_eq!(users[4].get(PATH).send().await.status, 429);
-    let body = json!({ "email": "ada+4@example.com" });
-    let reset = "/api/v1/auth/reset-password";
-    assert_eq!(server.client().post(reset).json(&body).send().await.status, 429);
+    for (number, status) in [200, 200, 200, 429].into_iter().enumerate() {
+        assert_eq!(users[number].get(PATH).send().await.status, status, "asked for is counted by itself");
+    }
+    assert_eq!(reset(&server, "ada+4@example.com").await, 429);
     register(&server, "bob@example.com").await;
     mailed(&server, "bob@example.com", 1).await;
+}
+
+async fn reset(server: &TestServer, email: &str) -> u16 {
+    let body = json!({ "email": email });
+    server.client().post("/api/v1/auth/reset-password").json(&body).send().await.status
+}
+
+#[tokio::test]
+async fn what_strangers_do_with_a_mailbox_keeps_its_owner_from_nothing() {
+    let server = TestServer::start_with(|config| {
+        config.auth.registration_mails.free = 3;
+        config.auth.mailbox_mails.free = 3;
+    });
+    let ada = register(&server, "ada@gmail.com").await;
+    let proven = register(&server, "a.da+mine@gmail.com").await;
+    assert_eq!(proven.patch(&mailed(&server, "a.da+mine@gmail.com", 1).await).send().await.status, 200);
+    for number in 0..30 {
+        let email = format!("a.d.a+{number}@googlemail.com");
+        let stranger = register(&server, &email).await;
+        stranger.get(PATH).send().await;
+        reset(&server, &email).await;
+    }
+    assert_eq!(reset(&server, "ad.a+0@gmail.com").await, 400, "nobody goes by that one");
+    assert_eq!(reset(&server, "a.d.a+29@googlemail.com").await, 429);
+    let page = server.client().post("/forgot-password").form(&[("email", "a.d.a+28@googlemail.com")]);
+    assert_eq!(page.send().await.status, 200, "the page tells nothing of accounts");
+    assert_eq!(reset(&server, "ada@gmail.com").await, 200);
+    assert_eq!(ada.get(PATH).send().await.status, 200);
+    assert_eq!(reset(&server, "a.da+mine@gmail.com").await, 200);
+    for email in ["ada@gmail.com", "a.da+mine@gmail.com"] {
+        server.mail_to(email, "Reset your password").await;
+    }
+    let strangers: usize =
+        (0..30).map(|number| server.mails_to(&format!("a.d.a+{number}@googlemail.com")).len()).sum();
+    assert!(strangers <= 8, "{strangers}");
 }
 
 #[tokio::test]

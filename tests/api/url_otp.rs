@@ -37,6 +37,7 @@ fn patient(config: &mut ayrene::config::Config) {
         &mut config.shortener.code_mails,
         &mut config.shortener.link_mails,
         &mut config.shortener.mailbox_mails,
+        &mut config.shortener.mailbox_codes,
     ] {
         policy.free = 1_000;
     }
@@ -197,12 +198,49 @@ async fn nobody_is_buried_in_codes() {
 }
 
 #[tokio::test]
+async fn somebodys_links_do_not_stop_the_codes_for_others() {
+    let server = TestServer::start_with(|config| config.shortener.mailbox_codes.free = 30);
+    let (owner, villain, visitor) = (server.user().await, server.user().await, server.client());
+    let mut sent = 0;
+    for number in 0..20 {
+        let code = link(&villain, json!({})).await;
+        let spelling = format!("a{}da+{number}@gmail.com", if number % 2 == 0 { "." } else { "" });
+        sent += usize::from(ask(&visitor, &code, &spelling).await.status == 200);
+    }
+    assert_eq!(sent, 11, "ten are free, the eleventh starts the wait");
+    let code = link(&owner, json!({})).await;
+    assert_eq!(ask(&visitor, &code, "ada@gmail.com").await.status, 200);
+    server.mail_to("ada@gmail.com", "Your code").await;
+
+    let approve = owner.shorten(&json!({ "longUrl": TARGET, "protectionMethod": "APPROVE" })).await;
+    let path = format!("/api/v1/url/{approve}/requests");
+    let asked = visitor.post(&path).json(&json!({ "email": "ada@gmail.com" })).send().await;
+    let request = asked.json["data"]["requestId"].as_str().unwrap().to_owned();
+    let decision = json!({ "decision": "APPROVE" });
+    assert_eq!(owner.patch(&format!("{path}/{request}")).json(&decision).send().await.status, 200);
+    server.mail_to("ada@gmail.com", "Access granted").await;
+}
+
+#[tokio::test]
+async fn a_mailbox_gets_only_so_many_codes_whoever_owns_the_links() {
+    let server = TestServer::start_with(|config| config.shortener.mailbox_codes.free = 5);
+    let visitor = server.client();
+    let mut sent = 0;
+    for number in 0..8 {
+        let code = link(&server.user().await, json!({})).await;
+        sent += usize::from(ask(&visitor, &code, &format!("ada+{number}@example.com")).await.status == 200);
+    }
+    assert_eq!(sent, 6, "five are free, the sixth starts the wait");
+}
+
+#[tokio::test]
 async fn codes_that_are_used_keep_nobody_waiting() {
     let server = TestServer::start_with(|config| {
         for policy in [
             &mut config.shortener.code_mails,
             &mut config.shortener.link_mails,
             &mut config.shortener.mailbox_mails,
+            &mut config.shortener.mailbox_codes,
         ] {
             policy.free = 1;
             policy.first_wait_secs = 60;

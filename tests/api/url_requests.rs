@@ -349,15 +349,52 @@ async fn owners_and_visitors_are_not_buried_in_mails() {
         asked += usize::from(scene.ask(&format!("u{number}@example.com")).await.status == 202);
     }
     assert_eq!(asked, 4, "three are free, the fourth starts the wait");
-    for (decision, status) in
-        [("APPROVE", 200), ("DENY", 200), ("APPROVE", 200), ("DENY", 200), ("APPROVE", 429)]
-    {
-        assert_eq!(scene.decide(&request, decision).await.status, status, "{decision}");
+    for (approval, denial) in [(200, 200), (200, 200), (200, 200), (429, 200)] {
+        assert_eq!(scene.decide(&request, "APPROVE").await.status, approval);
+        assert_eq!(scene.decide(&request, "DENY").await.status, denial);
     }
     assert_eq!(scene.list().await.last().unwrap()["status"], "DENIED", "a denial holds, mailed or not");
-    let path = scene.granted("ada@example.com", 2).await;
+    let path = scene.granted("ada@example.com", 3).await;
     assert!(is_refused(&scene.open(grant_in(&path)).await));
-    assert_eq!(scene.server.mails_to("ada@example.com").len(), 3);
+    scene.server.mails_about("ada@example.com", "Access denied", 3).await;
+    assert_eq!(scene.server.mails_to("ada@example.com").len(), 6);
+}
+
+#[tokio::test]
+async fn an_owner_is_told_of_so_many_requests_and_finds_the_rest_on_the_list() {
+    let scene = Scene::set_with(|config| config.shortener.owner_mails.free = 4).await;
+    let body = json!({ "longUrl": TARGET, "protectionMethod": "APPROVE" });
+    let other = Scene { code: scene.owner.shorten(&body).await, ..scene };
+    let first = other.asked("first@example.com").await;
+    let scene = Scene { code: other.owner.shorten(&body).await, ..other };
+    for number in 0..9 {
+        scene.asked(&format!("u{number}@example.com")).await;
+    }
+    assert_eq!(scene.list().await.len(), 9);
+    scene.server.mails_about(OWNER, "asks for access", 5).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(scene.server.mails_about(OWNER, "asks for access", 5).await.len(), 5, "over all links");
+    let told = scene.owner.get("/api/v1/user/notifications").send().await;
+    let told = told.json["data"]["notifications"].as_array().unwrap().clone();
+    assert_eq!(told.iter().filter(|one| one["type"] == "PUSH").count(), 5);
+
+    let request = scene.list().await[0]["requestId"].as_str().unwrap().to_owned();
+    scene.decided(&request, "APPROVE").await;
+    scene.asked("wanted@example.com").await;
+    scene.server.mails_about(OWNER, "asks for access", 6).await;
+    assert_ne!(first, request);
+}
+
+#[tokio::test]
+async fn denials_of_strangers_do_not_stop_an_approval() {
+    let scene = Scene::set_with(|config| config.shortener.mailbox_mails.free = 2).await;
+    for number in 0..6 {
+        let request = scene.asked(&format!("ada+{number}@example.com")).await;
+        scene.decided(&request, "DENY").await;
+    }
+    let request = scene.asked("ada@example.com").await;
+    scene.decided(&request, "APPROVE").await;
+    scene.granted("ada@example.com", 1).await;
 }
 
 #[tokio::test]

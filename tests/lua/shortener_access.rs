@@ -61,21 +61,13 @@ fn try_code(bench: &mut Bench, digest: &str) -> Value {
 }
 
 fn ask_under(bench: &mut Bench, id: &str, patience_ms: &str, lease: &str) -> Vec<Value> {
+    ask_with(bench, id, patience_ms, "sealed", lease)
+}
+
+fn ask_with(bench: &mut Bench, id: &str, patience_ms: &str, sealed: &str, lease: &str) -> Vec<Value> {
     let email = format!("{id}@example.com");
-    let arguments = [
-        id,
-        &email,
-        "why / not",
-        "sealed",
-        "2",
-        patience_ms,
-        "3",
-        "1000",
-        lease,
-        LIMIT_MS,
-        WAITING,
-        RETURNED,
-    ];
+    let arguments =
+        [id, &email, "why / not", sealed, "2", patience_ms, "3", "1000", lease, LIMIT_MS, WAITING, RETURNED];
     bench.run("shortener/ask", &REQUEST_KEYS, &arguments)
 }
 
@@ -238,6 +230,16 @@ fn ask_leaves_word_once_per_address() {
     }
     bench.command::<i64>("ZADD", "notices", &["1", "1|a", "2", "2|b", "3", "3|c"]);
     assert_eq!(ask_under(&mut bench, "b", "1000", &now_ms()), [Value::Int(3)]);
+}
+
+#[test]
+fn ask_lists_what_its_owner_is_not_told_of() {
+    let mut bench = Bench::new();
+    make(&mut bench, &["m", "APPROVE"]);
+    assert_eq!(ask_with(&mut bench, "a", "1000", "", "1"), [Value::Int(7)], "it needs no lease");
+    assert!(notices(&mut bench).is_empty());
+    assert_eq!(bench.command::<Vec<String>>("ZRANGE", "asked", &["0", "-1"]), ["a"]);
+    assert_eq!(ask_with(&mut bench, "a", "1000", "", "1"), [Value::Int(5)], "it waits");
 }
 
 #[test]

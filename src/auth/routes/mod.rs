@@ -58,7 +58,7 @@ pub(super) fn api_error(surface: Surface, error: AuthError) -> ApiError {
         AuthError::InvalidProof => {
             ApiError::new(StatusCode::UNAUTHORIZED, "Token in either invalid or expired")
         }
-        AuthError::MailWait(time) => ApiError::too_many(
+        AuthError::MailWait(time) | AuthError::MailboxWait(time) => ApiError::too_many(
             "Too many mails asked for, wait before the next one",
             time.as_millis().div_ceil(1000) as u64,
         ),

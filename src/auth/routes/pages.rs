@@ -263,7 +263,7 @@ pub async fn forgot_password(
         email.as_str()
     );
     match manager.ask(RequestReset { email, prefix: None }).await {
-        Ok(()) | Err(AuthError::UnknownAddress) => {
+        Ok(()) | Err(AuthError::UnknownAddress | AuthError::MailboxWait(_)) => {
             Ok(say(StatusCode::OK, "Look into your mailbox", &text, &[HOME]))
         }
         Err(error) => Err(fail(error)),

@@ -96,7 +96,16 @@ impl AuthStore {
         throttle::begin(&self.redis, &keys::mail_requests(self.redis.keyspace(), who), policy).await
     }
 
-    /// Counts a mail with a link to a mailbox.
+    /// Counts a mail that a registration sends to a mailbox.
+    pub(in crate::auth) async fn begin_registration_mail(
+        &self,
+        email: &Email,
+        policy: GuessConfig,
+    ) -> Result<Verdict, RedisFailure> {
+        throttle::begin(&self.redis, &keys::registration_mails(self.redis.keyspace(), email), policy).await
+    }
+
+    /// Counts a mail with a link that was asked for, to a mailbox.
     pub(in crate::auth) async fn begin_mail_to(
         &self,
         email: &Email,

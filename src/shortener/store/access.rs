@@ -38,8 +38,14 @@ pub(in crate::shortener) enum MailLimit<'a> {
     Codes(&'a ShortCode, &'a str),
     /// Whatever strangers cause by a link.
     Link(&'a ShortCode),
-    /// Whatever concerns links and goes to a mailbox.
-    Mailbox(&'a str),
+    /// Codes for an owner's links to a mailbox.
+    CodesOf(&'a UserId, &'a str),
+    /// Codes for anybody's links to a mailbox.
+    AllCodes(&'a str),
+    /// Word of an owner's decisions to a mailbox. Nobody else uses these up, and no denial stops an approval.
+    Word(&'a UserId, &'a str, Decision),
+    /// Requests for access that an owner is told of.
+    Owner(&'a UserId),
 }
 
 /// What became of something that is to be told.
@@ -69,6 +75,7 @@ pub(in crate::shortener) struct Asking<'a> {
     pub(in crate::shortener) request: &'a RequestId,
     pub(in crate::shortener) email: &'a str,
     pub(in crate::shortener) reason: &'a str,
+    /// Empty when the owner is not to be told.
     pub(in crate::shortener) sealed: &'a str,
 }
 
@@ -101,7 +108,14 @@ impl LinkStore {
         match limit {
             MailLimit::Codes(code, address) => (keys::code_mails(space, code, address), self.code_mails),
             MailLimit::Link(code) => (keys::link_mails(space, code), self.link_mails),
-            MailLimit::Mailbox(mailbox) => (keys::mailbox_mails(space, mailbox), self.mailbox_mails),
+            MailLimit::CodesOf(owner, mailbox) => {
+                (keys::mailbox_mails(space, mailbox, "codes", owner), self.mailbox_mails)
+            }
+            MailLimit::AllCodes(mailbox) => (keys::mailbox_codes(space, mailbox), self.mailbox_codes),
+            MailLimit::Word(owner, mailbox, decision) => {
+                (keys::mailbox_mails(space, mailbox, decision.outcome(), owner), self.mailbox_mails)
+            }
+            MailLimit::Owner(owner) => (keys::owner_mails(space, owner), self.owner_mails),
         }
     }
 
@@ -175,6 +189,7 @@ impl LinkStore {
             3 => Outcome::Backlog,
             4 => Outcome::Full,
             5 => Outcome::Nothing,
+            7 => Outcome::Silent,
             _ => Outcome::Left(left(&ASK, reply)?),
         })
     }
