@@ -16,9 +16,9 @@ use super::clicks::Teller;
 use super::digests::Digests;
 use super::error::ShortenerError;
 use super::messages::{
-    AlignLinks, DecideRequest, DeleteLink, EventPage, FetchLink, FetchStats, LinkPage, ListLinks,
-    ListRequests, PurgeLinks, RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink, Visit,
-    Visited,
+    AlignLinks, DecideRequest, DeleteLink, EventPage, FetchLink, FetchProtection, FetchStats, LinkPage,
+    ListLinks, ListRequests, PurgeLinks, RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink,
+    Visit, Visited,
 };
 use super::model::{AllowList, Link, Lock, Protection, ReservedWords, ShortCode};
 use super::safety::Safety;
@@ -132,6 +132,7 @@ crate::delegate!(Shortener, links {
     Shorten => shorten,
     Visit => visit,
     Unlock => unlock,
+    FetchProtection => protection,
     SendLinkCode => send_code,
     RequestAccess => request_access,
     ListRequests => requests,

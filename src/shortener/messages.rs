@@ -130,6 +130,14 @@ pub struct DecideRequest {
     pub decision: Decision,
 }
 
+/// Say what stands in front of a link. Nothing is counted.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Protection, ShortenerError>")]
+pub struct FetchProtection {
+    /// Which.
+    pub code: ShortCode,
+}
+
 /// Tell what others have left untold.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), ShortenerError>")]

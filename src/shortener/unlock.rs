@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::actor::{Links, hash_failure};
 use super::error::ShortenerError;
-use super::messages::{Unlock, Visited};
+use super::messages::{FetchProtection, Unlock, Visited};
 use super::model::{Grant, Key, Protection, ShortCode};
 use super::store::{Followed, Guard, Proof};
 use super::visitor::Visitor;
@@ -34,6 +34,11 @@ impl Shown {
 }
 
 impl Links {
+    pub(super) async fn protection(&self, message: FetchProtection) -> Result<Protection, ShortenerError> {
+        let guard = self.store.guard(&message.code).await?.ok_or(ShortenerError::NotFound)?;
+        Ok(guard.protection)
+    }
+
     /// Settles in one step that holds only if the protection is still the one that was looked at.
     pub(super) async fn unlock(&self, message: Unlock) -> Result<String, ShortenerError> {
         let Unlock { code, key, visitor } = message;

@@ -164,3 +164,42 @@ async fn a_password_changed_while_it_is_compared_does_not_open() {
         .unwrap();
     assert_eq!(unlock.await.unwrap().status, 401, "settled against the new password");
 }
+
+#[tokio::test]
+async fn a_grant_opens_nothing_but_links_that_have_a_use_for_one() {
+    let server = TestServer::start();
+    let (owner, client) = (server.user().await, server.client());
+    let spicy = owner.shorten(&json!({ "longUrl": "https://example.com/", "isUrlSFW": false })).await;
+    for path in [format!("/{spicy}"), format!("/{spicy}?grant=x"), format!("/{spicy}?a=b&grant=")] {
+        let page = client.get(&path).header("accept", HTML).send().await;
+        assert_eq!((page.status, page.headers.contains_key("location")), (200, false), "{path}");
+    }
+    assert_eq!(counts(&owner, &spicy).await, (json!(3), json!(0)));
+    let data = client.get(&format!("/{spicy}?grant=x")).header("accept", "application/json").send().await;
+    assert_eq!(data.status, 302);
+
+    let closed = protected(&owner).await;
+    let page = client.get(&format!("/{closed}?grant=x")).header("accept", HTML).send().await;
+    assert_eq!(page.status, 401);
+    assert!(!page.text.contains("personal link"), "{}", page.text);
+    assert!(page.text.contains("name=\"password\""), "{}", page.text);
+    assert_eq!(counts(&owner, &closed).await, (json!(1), json!(0)));
+    assert_eq!(client.get("/missing1?grant=x").send().await.status, 404);
+}
+
+#[tokio::test]
+async fn grants_in_links_are_tries_like_any_others() {
+    let server = TestServer::start_with(|config| {
+        config.rate_limits.enabled = true;
+        config.rate_limits.unlock.requests = 3;
+    });
+    let (owner, client) = (server.user().await, server.client());
+    let approve =
+        owner.shorten(&json!({ "longUrl": "https://example.com/", "protectionMethod": "APPROVE" })).await;
+    let open = owner.shorten(&json!({ "longUrl": "https://example.com/" })).await;
+    for status in [401, 401, 401, 429] {
+        assert_eq!(client.get(&format!("/{approve}?grant=x")).send().await.status, status);
+    }
+    assert_eq!(client.get(&format!("/{approve}")).send().await.status, 401);
+    assert_eq!(client.get(&format!("/{open}?grant=x")).send().await.status, 302);
+}

@@ -22,7 +22,7 @@ use crate::http::router::{Endpoint, at};
 use crate::http::{ApiError, client};
 use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
-use crate::shortener::messages::{Unlock, Visit, Visited};
+use crate::shortener::messages::{FetchProtection, Unlock, Visit, Visited};
 use crate::shortener::model::{Key, Protection, ShortCode};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -59,7 +59,7 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
     let code = parse_code(&code)?;
     let takes_page = client::wants_page(request.headers());
     let visitor = visitor(&request);
-    let visited = match grant(&request) {
+    let visited = match grant(&request, &links, &code).await? {
         None => links.ask(Visit { code: code.clone(), visitor, takes_notice: takes_page }).await,
         Some(key) => links.ask(Unlock { code: code.clone(), key, visitor }).await.map(Visited::Open),
     };
@@ -75,7 +75,11 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
         }
         Err(ShortenerError::Refused { protection, .. }) => {
             count("refused");
-            locked(&request, &code, protection, Problems::of("grant", unlock::DEAD_GRANT))
+            let wrong = match protection {
+                Protection::Approve => Problems::of("grant", unlock::DEAD_GRANT),
+                _ => Problems::default(),
+            };
+            locked(&request, &code, protection, wrong)
         }
         Err(error) => {
             count(match error {
@@ -88,14 +92,22 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
     }
 }
 
-/// What an approval's mail has in its link.
-fn grant(request: &HttpRequest) -> Option<Key> {
+/// What an approval's mail has in its link: a key, and a try like any other. In front of a link that has no use for one it is
+/// as good as absent, or it would be a way around the notice.
+async fn grant(request: &HttpRequest, links: &Links, code: &ShortCode) -> Result<Option<Key>, ApiError> {
     let query = request.query_string();
     if query.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let (_, grant) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "grant")?;
-    Some(Key::Grant(grant.into_owned().into()))
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "grant");
+    let Some((_, grant)) = found else { return Ok(None) };
+    // What is wrong with the link the visit says.
+    let protection = links.ask(FetchProtection { code: code.clone() }).await;
+    if !matches!(protection, Ok(Protection::Approve)) {
+        return Ok(None);
+    }
+    rate_limit::by_address(request, LimitedAction::Unlock)?;
+    Ok(Some(Key::Grant(grant.into_owned().into())))
 }
 
 /// The answer that leads on to a long URL.
