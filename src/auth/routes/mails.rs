@@ -86,7 +86,7 @@ pub async fn reset_password(
     if token_id.is_none() && token.is_none() {
         return request_reset(&manager, body).await;
     }
-    let new_password = body.new_password.ok_or_else(|| invalid("newPassword", "is missing"))?;
+    let new_password = body.new_password.ok_or_else(|| weak("is missing"))?;
     let new_password = Password::parse(new_password.expose_secret()).map_err(weak)?;
     let network = client::limit_key(client::ip(&request));
     let (token_id, token) = proof(token_id, token)?;
