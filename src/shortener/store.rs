@@ -26,6 +26,7 @@ const CODE_TRIES: u32 = 5;
 
 static VISIT: Script = script!("shortener/visit", 2);
 static UNLOCK: Script = script!("shortener/unlock", 3);
+static TURN_AWAY: Script = script!("shortener/turn_away", 1);
 static UPDATE: Script = script!("shortener/update", 4);
 static DELETE: Script = script!("shortener/delete", 5);
 static STATS: Script = script!("shortener/stats", 2);
@@ -317,6 +318,11 @@ impl LinkStore {
             call = call.arg(entered_ms).arg(LEASE_LIMIT_MS);
         }
         followed(&UNLOCK, call.run(&self.redis).await?)
+    }
+
+    /// Counts a try that nobody looked at.
+    pub(super) async fn turn_away(&self, code: &ShortCode) -> Result<(), RedisFailure> {
+        TURN_AWAY.keys([&self.link(code)]).run(&self.redis).await
     }
 
     /// The link, if `owner` owns it.

@@ -108,10 +108,13 @@ impl Links {
         visitor: &Visitor,
     ) -> Result<bool, ShortenerError> {
         let network = visitor.network;
-        let verdict = self.store.begin_guess_from(code, network, self.visitor_guesses).await?;
-        verdict.pass().map_err(ShortenerError::Wait)?;
+        if let Err(time) = self.store.begin_guess_from(code, network, self.visitor_guesses).await?.pass() {
+            self.store.turn_away(code).await?;
+            return Err(ShortenerError::Wait(time));
+        }
         if let Err(time) = self.store.begin_guess(code, self.link_guesses).await?.pass() {
             self.store.forgive_guess_from(code, network).await?;
+            self.store.turn_away(code).await?;
             return Err(ShortenerError::Wait(time));
         }
         let verify = VerifyPassword { password: password.clone(), hash: Some(hash.to_owned()) };

@@ -203,3 +203,19 @@ async fn grants_in_links_are_tries_like_any_others() {
     assert_eq!(client.get(&format!("/{approve}")).send().await.status, 401);
     assert_eq!(client.get(&format!("/{open}?grant=x")).send().await.status, 302);
 }
+
+#[tokio::test]
+async fn a_password_that_comes_too_soon_is_an_attempt_too() {
+    let server = TestServer::start_with(|config| config.shortener.visitor_guesses.free = 2);
+    let (owner, client) = (server.user().await, server.client());
+    let body = json!({ "longUrl": "https://example.com/", "protectionMethod": "PASSWORD", "urlPassword": "sesame",
+        "isAnalyticsEnabled": true });
+    let code = owner.shorten(&body).await;
+    let path = format!("/api/v1/url/{code}");
+    for status in [401, 401, 401, 429, 429] {
+        assert_eq!(client.post(&path).json(&json!({ "password": "wrong" })).send().await.status, status);
+    }
+    assert_eq!(counts(&owner, &code).await, (json!(5), json!(0)));
+    let stats = owner.get(&format!("/api/v1/url/stats/{code}")).send().await;
+    assert_eq!(stats.json["data"]["stats"].as_array().unwrap().len(), 3, "those that were looked at");
+}

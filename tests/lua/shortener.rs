@@ -261,3 +261,19 @@ fn purge_removes_a_link_and_keeps_its_code_from_everybody_for_a_while() {
     }
     assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 0, "again");
 }
+
+#[test]
+fn turn_away_counts_a_try_and_records_none() {
+    let mut bench = Bench::new();
+    let turn_away = |bench: &mut Bench| bench.run::<i64>("shortener/turn_away", &["link"], &[]);
+    assert_eq!(turn_away(&mut bench), 0);
+    assert_eq!(bench.command::<i64>("EXISTS", "link", &[]), 0);
+    bench.command::<i64>("HSET", "link", &["u", "https://example.com/", "a", "1"]);
+    assert_eq!((turn_away(&mut bench), turn_away(&mut bench)), (1, 1));
+    assert_eq!(bench.command::<i64>("HGET", "link", &["f"]), 2);
+    bench.command::<i64>("HSET", "link", &["z", "1"]);
+    assert_eq!(turn_away(&mut bench), 0, "its owner's account is closed");
+    bench.command::<i64>("DEL", "link", &[]);
+    bench.command::<i64>("HSET", "link", &["x", "1", "o", "u1"]);
+    assert_eq!(turn_away(&mut bench), 0, "deleted");
+}
