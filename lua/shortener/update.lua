@@ -1,6 +1,7 @@
 #!lua
 -- Changes a link for its owner. With another protection, or another list of who may have codes, the codes given end; with
--- another protection, all requests for access and their grants too. Without mails about clicks, those untold are dropped.
+-- another protection, all requests for access and their grants too. Without mails about clicks, those untold are dropped; when
+-- the owner was last told stays, so that switching them off and on gives no mail before its time.
 -- KEYS[1]  HASH  the link
 -- KEYS[2]  HASH  requests for access to it
 -- KEYS[3]  ZSET  request's id -> ms when asked
@@ -47,6 +48,6 @@ if method ~= before then
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
 end
 if change.e == '' then
-  redis.call('HDEL', KEYS[1], 'n', 'l')
+  redis.call('HDEL', KEYS[1], 'n')
 end
 return 5

@@ -145,3 +145,22 @@ async fn a_link_without_mails_costs_no_more() {
     click(&server.client(), &code, 5).await;
     assert_eq!(untold(&server, &code), (None, false));
 }
+
+#[tokio::test]
+async fn switching_them_off_and_on_gives_no_mail_before_its_time() {
+    let server = TestServer::start();
+    let owner = owner(&server).await;
+    let code = link(&owner, json!({})).await;
+    click(&server.client(), &code, 1).await;
+    told_in_all(&server, 1).await;
+    for _ in 0..3 {
+        for on in [false, true] {
+            let change = json!({ "newEmailNotificationEnable": on });
+            assert_eq!(owner.patch(&format!("/api/v1/url/{code}")).json(&change).send().await.status, 200);
+        }
+        click(&server.client(), &code, 1).await;
+    }
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(told(&server), [1], "the hour is not over");
+    assert_eq!(untold(&server, &code), (Some("1".to_owned()), true));
+}
