@@ -211,8 +211,8 @@ pub struct FetchGoogleKey {
 pub struct RequestReset {
     /// The account's address.
     pub email: Email,
-    /// The page to lead to; ours, unless this one is configured.
-    pub prefix: Option<String>,
+    /// Pages to lead to: the first one that is configured, else ours.
+    pub prefixes: Vec<String>,
 }
 
 /// Choose another password. Every session ends.

@@ -86,10 +86,10 @@ impl Proofs {
         (proof, Notice::to_user(id, What::VerifyEmail { email, token_id, token }))
     }
 
-    fn reset(&self, id: &UserId, email: &str, prefix: Option<String>) -> (Proof, Notice) {
+    fn reset(&self, id: &UserId, email: &str, prefixes: Vec<String>) -> (Proof, Notice) {
         let (proof, token) = self.issue(ProofKind::ResetPassword, id, email);
         let (email, token_id) = (email.to_owned(), id.to_string());
-        let prefix = prefix.filter(|prefix| self.prefixes.contains(prefix));
+        let prefix = prefixes.into_iter().find(|prefix| self.prefixes.contains(prefix));
         (proof, Notice::to_user(id, What::ResetPassword { email, token_id, token, prefix }))
     }
 }
@@ -111,7 +111,7 @@ impl Manager {
     /// Where existence is hidden, an address without an account costs the same steps: they end in a script that finds
     /// nobody.
     pub(super) async fn request_reset(&self, message: RequestReset) -> Result<(), AuthError> {
-        let RequestReset { email, prefix } = message;
+        let RequestReset { email, prefixes } = message;
         self.begin_mail(&keys::digest(email.key())).await?;
         let (id, address) = match self.find(&Identity::Email(email.clone())).await? {
             Some((id, credentials)) => {
@@ -128,7 +128,7 @@ impl Manager {
             }
             None => return Err(AuthError::UnknownAddress),
         };
-        let (proof, notice) = self.proofs.reset(&id, &address, prefix);
+        let (proof, notice) = self.proofs.reset(&id, &address, prefixes);
         let found = self.mail(&id, ProofKind::ResetPassword, &proof, &notice).await?;
         if found || self.proofs.hides_accounts { Ok(()) } else { Err(AuthError::UnknownAddress) }
     }

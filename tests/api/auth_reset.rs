@@ -326,6 +326,30 @@ async fn a_mail_leads_to_a_page_that_is_configured_and_to_no_other() {
 }
 
 #[tokio::test]
+async fn of_two_pages_the_first_that_is_configured_counts() {
+    let pages = ["https://app.example/reset", "https://app.example/other"].map(str::to_owned);
+    let server = TestServer::start_with(|config| config.auth.frontend_prefixes = pages.to_vec());
+    let client = server.client();
+    client.register("ada@example.com").await;
+    for (round, (published, other, leads)) in [
+        (json!("https://evil.example/"), json!(pages[0]), Some(&pages[0])),
+        (json!(pages[1]), json!(pages[0]), Some(&pages[1])),
+        (json!(null), json!(pages[0]), Some(&pages[0])),
+        (json!("https://evil.example/"), json!("https://evil.example/"), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({ "email": "ada@example.com", "frotendPrefix": published, "frontendPrefix": other });
+        assert_eq!(client.post(PATH).json(&body).send().await.status, 200);
+        let mails = server.mails_about("ada@example.com", SUBJECT, round + 1).await;
+        let link = mails.last().unwrap().link();
+        let own = format!("http://{}/reset-password", server.address);
+        assert_eq!(link.split('?').next(), Some(leads.unwrap_or(&own).as_str()), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn neither_tokens_nor_passwords_can_be_read_in_the_datastore() {
     let server = TestServer::start();
     let client = server.client();

@@ -52,7 +52,7 @@ pub struct ResetBody {
     email: Option<String>,
     /// The page that the mail leads to instead of ours; counts if it is configured.
     frotend_prefix: Option<String>,
-    /// The same.
+    /// The same; counts if the other does not.
     frontend_prefix: Option<String>,
     /// 8 to 128 characters, not among the most common.
     #[schema(value_type = Option<String>)]
@@ -106,8 +106,8 @@ pub(super) fn reset_failure(error: AuthError) -> ApiError {
 async fn request_reset(manager: &Manager, body: ResetBody) -> Answer {
     let email = body.email.ok_or_else(|| invalid("email", "is missing"))?;
     let email = Email::parse(&email).map_err(|problem| invalid("email", problem))?;
-    let prefix = body.frotend_prefix.or(body.frontend_prefix);
-    manager.ask(RequestReset { email, prefix }).await.map_err(fail)?;
+    let prefixes = [body.frotend_prefix, body.frontend_prefix].into_iter().flatten().collect();
+    manager.ask(RequestReset { email, prefixes }).await.map_err(fail)?;
     Ok(envelope::links_done("Password reset email sent successfully"))
 }
 

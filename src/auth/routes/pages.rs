@@ -262,7 +262,7 @@ pub async fn forgot_password(
         the spam folder too.",
         email.as_str()
     );
-    match manager.ask(RequestReset { email, prefix: None }).await {
+    match manager.ask(RequestReset { email, prefixes: Vec::new() }).await {
         Ok(()) | Err(AuthError::UnknownAddress | AuthError::MailboxWait(_)) => {
             Ok(say(StatusCode::OK, "Look into your mailbox", &text, &[HOME]))
         }
