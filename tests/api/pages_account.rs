@@ -1,5 +1,9 @@
 //! `/reset-password`, `/verify-email`, `/forgot-password`, `/account-recovered`: the pages that mails lead to.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
 use crate::pages::{HTML, is_page};
 use crate::support::TestServer;
 use crate::support::server::PASSWORD;
@@ -94,5 +98,30 @@ async fn no_link_takes_a_pages_name() {
     for name in ["forgot-password", "Reset-Password", "verify-email", "account-recovered", "assets"] {
         let link = serde_json::json!({ "longUrl": "https://example.com/", "customAlias": name });
         assert_eq!(client.post("/api/v1/url").json(&link).send().await.status, 400, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_can_take_a_path_that_a_letter_leads_to() {
+    let notifier = concat!(env!("CARGO_MANIFEST_DIR"), "/src/notifier");
+    let files = std::fs::read_dir(notifier).unwrap().map(|entry| entry.unwrap().path());
+    let letters: String =
+        files.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let said = ["link(\"", "public.of(\"", "with_query(\""]
+        .iter()
+        .flat_map(|call| letters.split(call).skip(1).map(|rest| rest.split('"').next().unwrap_or_default()));
+    let paths: BTreeSet<&str> = said.collect();
+    let known = ["account-recovered", "forgot-password", "reset-password", "verify-email"];
+    assert!(known.iter().all(|path| paths.contains(path)), "{paths:?}");
+    let server = TestServer::start();
+    let user = server.user().await;
+    for path in paths {
+        for alias in [path.to_owned(), path.to_uppercase()] {
+            let body = json!({ "longUrl": "https://evil.example/", "customAlias": alias });
+            let answer = user.post("/api/v1/url").json(&body).send().await;
+            assert_eq!((answer.status, answer.fields_at_fault()), (400, vec!["customAlias"]), "{alias}");
+        }
+        let page = user.get(&format!("/{path}")).header("accept", HTML).send().await;
+        assert!(matches!(page.status, 200 | 400), "{path} is served: {page:?}");
     }
 }
