@@ -13,7 +13,7 @@ use crate::notifier::model::{Notice, SEAL};
 pub(super) use crate::outbox::Left;
 use crate::outbox::{BATCH, Carrier, Intent, LEASE_LIMIT_MS, MAX_WAITING, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
-use crate::secrets::Seal;
+use crate::secrets::{self, Seal};
 use crate::users::model::UserId;
 use secrecy::SecretString;
 
@@ -103,6 +103,16 @@ impl Post {
     pub(super) fn relay_later(&self, source: String, left: Left) {
         let (outbox, courier) = (self.outbox.clone(), self.courier.clone());
         actix::spawn(async move { outbox.relay(&courier, &source, left.pending, left.last).await });
+    }
+
+    /// The same some time after the caller was answered, so that whether there is anything to carry cannot be told from the
+    /// time that it takes.
+    pub(super) fn relay_unseen(&self, source: String, left: Left) {
+        let post = self.clone();
+        actix::spawn(async move {
+            actix::clock::sleep(secrets::delay()).await;
+            post.relay_later(source, left);
+        });
     }
 
     /// Carries what crashed nodes left.

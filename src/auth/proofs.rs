@@ -124,7 +124,10 @@ impl Manager {
                 (id, account.email)
             }
             None if self.proofs.hides_accounts => {
-                (UserId::generate(chrono::Utc::now()), email.as_str().to_owned())
+                let nobody = UserId::generate(chrono::Utc::now());
+                // Where there is an account it is read.
+                self.store.credentials(&nobody).await?;
+                (nobody, email.as_str().to_owned())
             }
             None => return Err(AuthError::UnknownAddress),
         };
@@ -172,8 +175,10 @@ impl Manager {
         let issue = async |slip| self.store.issue_proof(id, kind, &proof.digest, proof.ttl_ms, slip).await;
         let left = self.post.leave(&source, notice, issue).await?;
         let found = left.is_some();
-        if let Some(left) = left {
-            self.post.relay_later(source, left);
+        match left {
+            Some(left) if self.proofs.hides_accounts => self.post.relay_unseen(source, left),
+            Some(left) => self.post.relay_later(source, left),
+            None => {}
         }
         Ok(found)
     }

@@ -4,6 +4,8 @@
 //! [`Digester`]'s digest, which says nothing without the secret, however few possibilities there are; what is kept to be
 //! read again is sealed. Each purpose has a key of its own, so nothing made for one passes for another.
 
+use std::time::Duration;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +17,10 @@ const TOKEN_CHARS: usize = 32;
 const DIGITS: [char; 10] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 /// Digits of a [`one_time_code`].
 pub const CODE_DIGITS: usize = 6;
+
+/// The shortest [`delay`], and by how much of up to 255 steps it is longer.
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
+const DELAY_STEP: Duration = Duration::from_millis(2);
 
 /// The key of one purpose.
 fn key(secret: &SecretString, purpose: &str) -> hmac::Tag {
@@ -30,6 +36,12 @@ pub fn token() -> String {
 /// A new code that people type.
 pub fn one_time_code() -> String {
     nanoid::nanoid!(CODE_DIGITS, &DIGITS)
+}
+
+/// How long to put off work that only a secret answer causes: long enough to be over before it is seen, and never the same.
+pub fn delay() -> Duration {
+    let random = nanoid::rngs::default(1).into_iter().map(u32::from).sum::<u32>();
+    SHORTEST_DELAY + random * DELAY_STEP
 }
 
 /// Makes digests of secrets.

@@ -1,7 +1,7 @@
 //! Brings what a link's owner and its visitors are to be told of to the notifier.
 //!
-//! Scripts leave `<id>|<sealed notice>`, or `<id>|clicked <owner> <clicks>`, which is made from what they count. The source
-//! of an intent is its link's code; towards the notifier `link:<code>`.
+//! Scripts leave `<id>|<sealed notice>`, or `<id>|clicked <owner> <clicks>`, which is made from what they count, or
+//! `<id>|nobody`, which is not told and keeps secret that nothing is. The source of an intent is its link's code; towards the notifier `link:<code>`.
 
 use std::rc::Rc;
 
@@ -16,11 +16,13 @@ use crate::notifier::messages::Notify;
 use crate::notifier::model::{Notice, SEAL, What};
 use crate::outbox::{Carrier, Intent, Left, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
-use crate::secrets::Seal;
+use crate::secrets::{self, Seal};
 use crate::users::model::UserId;
 
 /// The kind of source that links are.
 const KIND: &str = "link";
+/// An intent of which nobody is told.
+const NOBODY: &str = "nobody";
 /// How often a script starts over because its lease lapsed under it.
 const LEASE_TRIES: usize = 3;
 
@@ -68,6 +70,15 @@ impl Post {
         actix::spawn(async move { post.relay(&code, left).await });
     }
 
+    /// The same some time after the caller was answered, so that what is left cannot be told from the time that it takes.
+    pub(super) fn relay_unseen(&self, code: &ShortCode, left: Left) {
+        let (post, code) = (self.clone(), code.clone());
+        actix::spawn(async move {
+            actix::clock::sleep(secrets::delay()).await;
+            post.relay(&code, left).await;
+        });
+    }
+
     /// Carries what crashed nodes left.
     pub(super) async fn sweep(&self) -> Result<(), ShortenerError> {
         self.outbox.sweep(&self.courier).await
@@ -84,6 +95,9 @@ struct Courier {
 
 impl Courier {
     fn read(&self, code: &str, intent: &Intent) -> Option<(u64, Notice)> {
+        if intent.text == NOBODY {
+            return None;
+        }
         let notice = clicked(code, &intent.text).or_else(|| self.seal.open(&intent.text));
         if notice.is_none() {
             tracing::error!(code, "a notice cannot be opened: was auth.jwt_secret changed? It is dropped");

@@ -6,13 +6,13 @@
 //! | `{link:<code>}:events` | STREAM | attempts, newest `shortener.events_per_link` | `shortener.events_ttl_days` after the last |
 //! | `{link:<code>}:guesses` | HASH | wrong passwords from everywhere | `shortener.link_guesses.forget_secs` |
 //! | `{link:<code>}:guesses:<ip>` | HASH | wrong passwords from an address | `shortener.visitor_guesses.forget_secs` |
-//! | `{link:<code>}:otp:<address>` | HASH | the code mailed to an address: `c` digest, `g` see below, `n` wrong tries | 10 min |
+//! | `{link:<code>}:otp:<address>` | HASH | the code mailed to an address: `c` digest, empty for who is not on the list, `g` see below, `n` wrong tries | 10 min |
 //! | `{link:<code>}:otp-mails:<address>` | HASH | codes mailed to it | `shortener.code_mails.forget_secs` |
 //! | `{link:<code>}:mails` | HASH | mails that strangers caused | `shortener.link_mails.forget_secs` |
 //! | `{link:<code>}:requests` | HASH | request's id → JSON, at most `shortener.max_requests_per_link` | `shortener.grant_days` and 90 days after the last change; the protection's |
 //! | `{link:<code>}:requests:asked` | ZSET | request's id → ms when asked | the same |
 //! | `{link:<code>}:requests:closed` | ZSET | request's id → ms from which on it may give way | the same |
-//! | `{link:<code>}:notices` | ZSET | what to carry to the notifier, by id: `clicked <user id> <clicks>`, or a sealed notice | until carried |
+//! | `{link:<code>}:notices` | ZSET | what to carry to the notifier, by id: `clicked <user id> <clicks>`, `nobody`, or a sealed notice | until carried |
 //! | `{link-mailbox:<mailbox>}` | HASH | codes for any link mailed to a mailbox, see [`Email::mailbox`] | `shortener.mailbox_codes.forget_secs` |
 //! | `{link-mailbox:<mailbox>}:codes:<user id>` | HASH | codes for the links of one owner mailed to it | `shortener.mailbox_mails.forget_secs` |
 //! | `{link-mailbox:<mailbox>}:<decision>:<user id>` | HASH | word of an owner's decisions mailed to it | the same |

@@ -1,7 +1,7 @@
 //! Codes that are mailed to visitors.
 //!
-//! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell: both are the same for
-//! those who are not; and mails whose codes nobody uses go out only as often as `[shortener.code_mails]`, `link_mails`,
+//! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell, nor the time that either takes:
+//! all are the same for those who are not, and what is left is carried later; and mails whose codes nobody uses go out only as often as `[shortener.code_mails]`, `link_mails`,
 //! `mailbox_mails` and `mailbox_codes` allow.
 
 use super::actor::Links;
@@ -34,7 +34,7 @@ impl Links {
             self.store.send_code(&code, &address, email.key(), &digest, &sealed, lease_ms).await
         };
         match self.post.leave(&code, send).await? {
-            Outcome::Left(left) => self.post.relay_soon(&code, left),
+            Outcome::Left(left) => self.post.relay_unseen(&code, left),
             Outcome::Nothing | Outcome::Silent => {}
             Outcome::Missing => return Err(ShortenerError::NotFound),
             Outcome::Unfit => return Err(other_protection(Protection::Otp)),

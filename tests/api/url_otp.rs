@@ -1,5 +1,7 @@
 //! `/api/v1/url/:id/otp`: links that open with a code mailed to the visitor.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -252,7 +254,7 @@ async fn codes_that_are_used_keep_nobody_waiting() {
         assert_eq!(ask(&visitor, &code, "ada@example.com").await.status, 200, "{round}");
         let otp = server.mails_about("ada@example.com", "Your code", round).await.last().unwrap().code();
         assert_eq!(open(&visitor, &code, "ada@example.com", &otp).await.status, 200);
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -372,4 +374,34 @@ async fn neither_codes_nor_addresses_stand_readable_in_the_datastore() {
     assert!(stored.values().all(|value| !value.contains(&otp)), "{stored:?}");
     let life: i64 = redis::cmd("TTL").arg(sent).query(&mut redis).unwrap();
     assert!((500..=600).contains(&life), "{life}");
+}
+
+#[tokio::test]
+async fn neither_the_first_nor_the_next_answer_is_slower_for_who_is_on_the_list() {
+    let server = TestServer::start_with(patient);
+    let (owner, visitor) = (server.user().await, server.client());
+    let code = link(&owner, json!({ "otpAllowedEmails": ["ada@example.com"] })).await;
+    let mut times = [const { Vec::new() }; 4];
+    for round in 0..120 {
+        for (place, email) in ["ada@example.com", "eve@example.com"].into_iter().enumerate() {
+            let started = Instant::now();
+            assert_eq!(ask(&visitor, &code, email).await.status, 200);
+            let asked = started.elapsed();
+            // What still goes on for the one before would be seen here.
+            let started = Instant::now();
+            visitor.get("/healthz").send().await;
+            if round >= 20 {
+                times[place].push(asked);
+                times[place + 2].push(started.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let [listed, stranger, after_listed, after_stranger] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    let alike = |one: Duration, other: Duration| one < other * 3 / 2 && other < one * 3 / 2;
+    assert!(alike(listed, stranger), "{listed:?} {stranger:?}");
+    assert!(alike(after_listed, after_stranger), "afterwards {after_listed:?} {after_stranger:?}");
 }

@@ -123,11 +123,11 @@ fn send_code_leaves_a_code_and_its_mail_for_links_with_otp() {
     assert_eq!(send_code_under(&mut bench, "a@x.example", "d", "1"), [Value::Int(2)]);
     let reply = send_code_under(&mut bench, "a@x.example", "d", &now_ms());
     let (code, id, left): (i64, u64, Vec<String>) = redis::from_redis_value(Value::Array(reply)).unwrap();
-    assert_eq!((code, left), (5, vec![format!("{id}|sealed")]));
+    assert_eq!((code, left), (4, vec![format!("{id}|sealed")]));
     let life: i64 = bench.command("PTTL", "code", &[]);
     assert!((590_000..=600_000).contains(&life), "{life}");
     for _ in 0..2 {
-        assert_eq!(send_code(&mut bench, "a@x.example", "d"), Value::Int(5));
+        assert_eq!(send_code(&mut bench, "a@x.example", "d"), Value::Int(4));
     }
     assert_eq!(send_code(&mut bench, "a@x.example", "d"), Value::Int(3), "three wait");
 }
@@ -137,10 +137,18 @@ fn send_code_passes_over_who_is_not_on_the_list() {
     let mut bench = Bench::new();
     make(&mut bench, &["m", "OTP", "w", "ada@x.example\nbob@x.example\n"]);
     for stranger in ["a@x.example", "da@x.example", "ADA@x.example", ""] {
-        assert_eq!(send_code(&mut bench, stranger, "d"), Value::Int(4), "{stranger}");
+        let reply = send_code_under(&mut bench, stranger, "d", &now_ms());
+        let (code, id, left): (i64, u64, Vec<String>) = redis::from_redis_value(Value::Array(reply)).unwrap();
+        assert_eq!((code, left), (4, vec![format!("{id}|nobody")]), "{stranger}");
+        assert_eq!(bench.command::<String>("HGET", "code", &["c"]), "");
+        for guess in ["d", "0"] {
+            assert_eq!(try_code(&mut bench, guess), refused("OTP"), "no code opens it");
+        }
+        bench.command::<i64>("DEL", "notices", &[]);
     }
-    assert!(notices(&mut bench).is_empty() && bench.command::<i64>("EXISTS", "code", &[]) == 0);
-    assert_eq!(send_code(&mut bench, "bob@x.example", "d"), Value::Int(5));
+    assert_eq!(send_code(&mut bench, "bob@x.example", "d"), Value::Int(4));
+    assert!(notices(&mut bench)[0].ends_with("|sealed"));
+    assert_eq!(try_code(&mut bench, "d"), url());
 }
 
 #[test]

@@ -159,7 +159,6 @@ impl LinkStore {
             1 => Outcome::Unfit,
             2 => Outcome::Lapsed,
             3 => Outcome::Backlog,
-            4 => Outcome::Nothing,
             _ => Outcome::Left(left(&SEND_CODE, reply)?),
         })
     }
