@@ -159,6 +159,9 @@ impl Manager {
         let password_hash = self.asks.hash.ask(HashPassword { password, refuse_common: true }).await?;
         let id = UserId::generate(chrono::Utc::now());
         let username = username.unwrap_or_else(|| Username::of(&id));
+        if self.find_as_before(&email).await?.is_some() {
+            return Err(AuthError::EmailTaken);
+        }
         let account = NewAccount {
             email: Some(&email),
             username: &username,
@@ -295,8 +298,15 @@ impl Manager {
     /// Whose a name is.
     pub(super) async fn find_by(&self, name: Name<'_>) -> Result<Option<(UserId, Credentials)>, AuthError> {
         let claim = self.store.claim_on(name).await?;
-        let Some(id) = claim.and_then(|claim| claim.holder()) else { return Ok(None) };
-        Ok(self.store.credentials(&id).await?.map(|credentials| (id, credentials)))
+        let found = match claim.and_then(|claim| claim.holder()) {
+            Some(id) => self.store.credentials(&id).await?.map(|credentials| (id, credentials)),
+            None => None,
+        };
+        let Name::Email(email) = name else { return Ok(found) };
+        match found.filter(|(_, credentials)| credentials.has(email)) {
+            None => self.find_as_before(email).await,
+            found => Ok(found),
+        }
     }
 
     pub(super) fn signed_in(&self, token: RefreshToken) -> Result<SignedIn, AuthError> {

@@ -12,9 +12,9 @@ use super::actor::Manager;
 use super::error::AuthError;
 use super::keys;
 use super::messages::ChangeUsername;
-use super::store::{Claim, Claimed, Name};
+use super::store::{Claim, Claimed, Credentials, Name};
 use crate::users::messages::{BeginRename, FetchNames, FinishRename};
-use crate::users::model::{UserId, Username};
+use crate::users::model::{Email, UserId, Username};
 
 /// How often, and how long in between, a name that somebody is about to take is looked at again.
 const TRIES: usize = 30;
@@ -49,11 +49,30 @@ impl Manager {
         }
         // An account without a profile is being made at this moment, or waits for its next login.
         Ok(self.store.credentials(&holder).await?.is_some_and(|found| match name {
-            Name::Email(_) => true,
+            Name::Email(email) => found.has(email),
             Name::Phone(digest) => found.phone.as_deref() == Some(digest),
             Name::Google(sub) => found.google == Some(keys::google_digest(sub)),
             Name::Username(username) => found.first_username.key() == username.key(),
         }))
+    }
+
+    /// The account of an address that was claimed when letters of all alphabets were folded; from now on it has the claim that
+    /// it should have. The other one may be that of another address, and is anybody's.
+    pub(super) async fn find_as_before(
+        &self,
+        email: &Email,
+    ) -> Result<Option<(UserId, Credentials)>, AuthError> {
+        let Some(before) = email.as_before() else { return Ok(None) };
+        let claim = self.store.claim_on(Name::Email(&before)).await?;
+        let Some(id) = claim.and_then(|claim| claim.holder()) else { return Ok(None) };
+        let found = self.store.credentials(&id).await?.filter(|credentials| credentials.has(email));
+        let Some(credentials) = found else { return Ok(None) };
+        let name = Name::Email(email);
+        if !self.claim(name, &id).await? {
+            return Ok(None);
+        }
+        self.store.confirm_claim(name, &id).await?.ok_or(AuthError::Lapsed)?;
+        Ok(Some((id, credentials)))
     }
 
     /// Claims the new name, notes in the profile what is under way, confirms, renames, releases the old name. After a

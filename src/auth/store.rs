@@ -127,6 +127,13 @@ pub(super) struct Credentials {
     pub(super) phone: Option<String>,
 }
 
+impl Credentials {
+    /// Whether the account goes by this address: a claim from before may say so of one that mail to goes elsewhere.
+    pub(super) fn has(&self, email: &Email) -> bool {
+        Email::known(&self.account.email).is_ok_and(|own| own.key() == email.key())
+    }
+}
+
 /// A session as `lua/auth/open_session.lua` writes it.
 #[derive(Debug, Deserialize)]
 struct StoredSession {

@@ -74,6 +74,12 @@ impl Email {
         &self.key
     }
 
+    /// What it was compared by when letters of all alphabets were folded, if that was something else.
+    pub fn as_before(&self) -> Option<Self> {
+        let key = self.key.to_lowercase();
+        (key != self.key).then(|| Self { given: self.given.clone(), key })
+    }
+
     /// The mailbox behind it, for limits: what stands behind a plus makes no other one of it, nor do dots at Gmail, which
     /// has two names.
     pub fn mailbox(&self) -> String {

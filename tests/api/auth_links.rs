@@ -316,3 +316,45 @@ async fn me_and_profile_show_the_account() {
         assert!((chrono::Utc::now().timestamp() - secs).abs() < 60, "{time} {secs}");
     }
 }
+
+/// The key of the claim on an address.
+fn claim_key(server: &TestServer, compared: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, compared.as_bytes());
+    server.key(&format!("{{email:{}}}", data_encoding::BASE64URL_NOPAD.encode(&digest.as_ref()[..16])))
+}
+
+/// Makes the claim on an address what it was when letters of all alphabets were folded.
+fn fold_as_before(server: &TestServer, compared: &str) {
+    let (now, before) = (claim_key(server, compared), claim_key(server, &compared.to_lowercase()));
+    let mut redis = crate::support::redis_server::connection();
+    redis::cmd("RENAME").arg(now).arg(before).query::<()>(&mut redis).unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_was_folded_before_is_its_own_and_no_other() {
+    let server = TestServer::start();
+    let client = server.client();
+    let log_in = |email: &'static str| {
+        let body = json!({ "email": email, "password": PASSWORD });
+        client.post("/api/v1/auth/login").json(&body).send()
+    };
+    let register = |email: &'static str| {
+        let body = json!({ "email": email, "password": PASSWORD });
+        client.post("/api/v1/auth/register").json(&body).send()
+    };
+    for (ours, compared, other) in [
+        ("J\u{d6}RG@example.com", "j\u{d6}rg@example.com", "j\u{f6}rg@example.com"),
+        ("\u{212a}asia@example.com", "\u{212a}asia@example.com", "kasia@example.com"),
+    ] {
+        let first = client.register(ours).await;
+        fold_as_before(&server, compared);
+        assert_eq!(register(ours).await.status, 409, "{ours} is taken");
+        fold_as_before(&server, compared);
+        assert_eq!(log_in(other).await.status, 401, "{other} is somebody else's");
+        let login = log_in(ours).await;
+        assert_eq!((login.status, &login.json["data"]["id"]), (200, &first["id"]), "{ours}");
+        assert_eq!(log_in(ours).await.status, 200, "and again");
+        assert_eq!(register(other).await.status, 201, "{other}");
+        assert_eq!(log_in(ours).await.json["data"]["id"], first["id"]);
+    }
+}
