@@ -3,8 +3,8 @@
 //! A token is random, lives for a while and works once. What is kept is its digest, in the account's slot, over the
 //! account, the address and the token; so a token is worth nothing for another address or account. Invariants: a token
 //! ends in the script that does what it allows; a mail is left in the script that keeps the digest; whether an address
-//! has an account changes nothing about how often it may be asked for. What strangers make, registrations and accounts with other
-//! spellings of an address, is counted apart from what the address' owner needs to get in again.
+//! has an account changes nothing about how often it may be asked for. What strangers make, registrations and accounts with
+//! other spellings of an address, is counted apart from what the address' owner needs to get in again.
 
 use secrecy::SecretString;
 

@@ -1,8 +1,8 @@
 //! Who asks to be let through links protected by APPROVE, and what their owners say.
 //!
 //! An address has one request per link, whose id follows from both; it waits, is approved or denied, and may be asked
-//! again. An owner is told of so many and finds the rest on the list. Invariants: a grant is known to its mail alone, works while its request is approved and the link protected by
-//! APPROVE, and ends with a denial, whether or not that can be mailed; what strangers do stops no decision.
+//! again. An owner is told of so many and finds the rest on the list. Invariants: a grant is known to its mail alone, works
+//! while its request is approved and the link protected by APPROVE, and ends with a denial, whether or not that can be mailed; what strangers do stops no decision.
 
 use chrono::Utc;
 use secrecy::SecretString;

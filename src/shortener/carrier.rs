@@ -1,7 +1,8 @@
 //! Brings what a link's owner and its visitors are to be told of to the notifier.
 //!
 //! Scripts leave `<id>|<sealed notice>`, or `<id>|clicked <owner> <clicks>`, which is made from what they count, or
-//! `<id>|nobody`, which is not told and keeps secret that nothing is. The source of an intent is its link's code; towards the notifier `link:<code>`.
+//! `<id>|nobody`, which is not told and keeps secret that nothing is. The source of an intent is its link's code; towards the
+//! notifier `link:<code>`.
 
 use std::rc::Rc;
 

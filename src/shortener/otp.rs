@@ -1,8 +1,8 @@
 //! Codes that are mailed to visitors.
 //!
-//! Invariant: whether an address is on the owner's list, neither the answer nor the limits tell, nor the time that either takes:
-//! all are the same for those who are not, and what is left is carried later; and mails whose codes nobody uses go out only as often as `[shortener.code_mails]`, `link_mails`,
-//! `mailbox_mails` and `mailbox_codes` allow.
+//! Invariants: whether an address is on the owner's list, neither the answer nor the limits tell, nor the time that either
+//! takes: all are the same for those who are not, and what is left is carried later; and mails whose codes nobody uses go
+//! out only as often as `[shortener.code_mails]`, `link_mails`, `mailbox_mails` and `mailbox_codes` allow.
 
 use super::actor::Links;
 use super::error::ShortenerError;
