@@ -32,7 +32,8 @@ impl Links {
             email: email.as_str().to_owned(),
             reason: reason.clone(),
         };
-        let tells = self.store.begin_mail(MailLimit::Owner(&owner)).await?.pass().is_ok();
+        let told = self.digests.owner(&owner);
+        let tells = self.store.begin_mail(MailLimit::Owner(&told)).await?.pass().is_ok();
         let sealed = if tells { self.post.seal(&Notice::to_user(&owner, what)) } else { String::new() };
         let asking = Asking {
             request: &request,
@@ -47,7 +48,7 @@ impl Links {
             outcome => {
                 self.store.forgive_mail(MailLimit::Link(&code)).await?;
                 if tells {
-                    self.store.forgive_mail(MailLimit::Owner(&owner)).await?;
+                    self.store.forgive_mail(MailLimit::Owner(&told)).await?;
                 }
                 match outcome {
                     Outcome::Missing => return Err(ShortenerError::NotFound),
@@ -76,8 +77,8 @@ impl Links {
             return Err(ShortenerError::NotFound);
         }
         let email = email.and_then(|email| Email::parse(&email).ok()).ok_or(ShortenerError::NoSuchRequest)?;
-        let mailbox = self.digests.mailbox(&email);
-        let limit = MailLimit::Word(&owner, &mailbox, decision);
+        let mailbox = self.digests.mailbox_of(&owner, &email);
+        let limit = MailLimit::Word(&mailbox, decision);
         let mails = match self.begin_mails(&[limit]).await {
             // A denial that cannot be mailed is one all the same.
             Err(ShortenerError::MailWait(_)) if decision == Decision::Deny => false,
@@ -96,7 +97,7 @@ impl Links {
                 if decision == Decision::Approve {
                     // The request was wanted: it makes the next ones wait no longer.
                     self.store.forgive_mail(MailLimit::Link(&code)).await?;
-                    self.store.forgive_mail(MailLimit::Owner(&owner)).await?;
+                    self.store.forgive_mail(MailLimit::Owner(&self.digests.owner(&owner))).await?;
                 }
                 Ok(())
             }

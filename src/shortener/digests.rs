@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::model::{Grant, RequestId, ShortCode};
 use crate::secrets::Digester;
-use crate::users::model::Email;
+use crate::users::model::{Email, UserId};
 
 /// What all our digests are for.
 const PURPOSE: &str = "shortener: addresses, codes and grants";
@@ -28,6 +28,16 @@ impl Digests {
     /// Of the mailbox behind an address, for limits.
     pub(super) fn mailbox(&self, email: &Email) -> String {
         self.0.of(&["mailbox", &email.mailbox()])
+    }
+
+    /// Of the same as far as one owner's links go.
+    pub(super) fn mailbox_of(&self, owner: &UserId, email: &Email) -> String {
+        self.0.of(&["mailbox of", owner.as_str(), &email.mailbox()])
+    }
+
+    /// Of a link's owner, for limits that outlive the account.
+    pub(super) fn owner(&self, owner: &UserId) -> String {
+        self.0.of(&["owner", owner.as_str()])
     }
 
     /// Of a code that was mailed to an address.

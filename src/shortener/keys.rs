@@ -14,9 +14,9 @@
 //! | `{link:<code>}:requests:closed` | ZSET | request's id → ms from which on it may give way | the same |
 //! | `{link:<code>}:notices` | ZSET | what to carry to the notifier, by id: `clicked <user id> <clicks>`, `nobody`, or a sealed notice | until carried |
 //! | `{link-mailbox:<mailbox>}` | HASH | codes for any link mailed to a mailbox, see [`Email::mailbox`] | `shortener.mailbox_codes.forget_secs` |
-//! | `{link-mailbox:<mailbox>}:codes:<user id>` | HASH | codes for the links of one owner mailed to it | `shortener.mailbox_mails.forget_secs` |
-//! | `{link-mailbox:<mailbox>}:<decision>:<user id>` | HASH | word of an owner's decisions mailed to it | the same |
-//! | `{link-owner:<user id>}` | HASH | requests for access that an owner was told of | `shortener.owner_mails.forget_secs` |
+//! | `{link-mailbox:<owner and mailbox>}:codes` | HASH | codes for the links of one owner mailed to one | `shortener.mailbox_mails.forget_secs` |
+//! | `{link-mailbox:<owner and mailbox>}:<decision>` | HASH | word of an owner's decisions mailed to one | the same |
+//! | `{link-owner:<owner>}` | HASH | requests for access that an owner was told of | `shortener.owner_mails.forget_secs` |
 //! | `{user:<id>}:links` | ZSET | code → µs when listed, at most `shortener.max_links_per_user` | the account's |
 //!
 //! [`Email::mailbox`]: crate::users::model::Email::mailbox
@@ -79,13 +79,14 @@ pub(super) fn mailbox_codes(space: &Keyspace, mailbox: &str) -> Key {
     space.root("link-mailbox", mailbox)
 }
 
-/// `mailbox` is a digest, `what` a kind of mails.
-pub(super) fn mailbox_mails(space: &Keyspace, mailbox: &str, what: &str, owner: &UserId) -> Key {
-    space.part("link-mailbox", mailbox, &format!("{what}:{owner}"))
+/// `mailbox` is a digest of an owner and a mailbox, `what` a kind of mails.
+pub(super) fn mailbox_mails(space: &Keyspace, mailbox: &str, what: &str) -> Key {
+    space.part("link-mailbox", mailbox, what)
 }
 
-pub(super) fn owner_mails(space: &Keyspace, owner: &UserId) -> Key {
-    space.root("link-owner", owner.as_str())
+/// `owner` is a digest.
+pub(super) fn owner_mails(space: &Keyspace, owner: &str) -> Key {
+    space.root("link-owner", owner)
 }
 
 /// The requests, when each was asked, and which may give way.

@@ -4,6 +4,8 @@
 //! takes: all are the same for those who are not, and what is left is carried later; and mails whose codes nobody uses go
 //! out only as often as `[shortener.code_mails]`, `link_mails`, `mailbox_mails` and `mailbox_codes` allow.
 
+use std::rc::Rc;
+
 use super::actor::Links;
 use super::error::ShortenerError;
 use super::messages::SendLinkCode;
@@ -12,7 +14,7 @@ use super::store::{Guard, MailLimit, Outcome};
 use crate::notifier::model::{Notice, Recipient, What};
 use crate::redis::RedisFailure;
 use crate::secrets;
-use crate::users::model::{Email, UserId};
+use crate::users::model::Email;
 
 impl Links {
     pub(super) async fn send_code(&self, message: SendLinkCode) -> Result<(), ShortenerError> {
@@ -20,8 +22,9 @@ impl Links {
         let guard = self.guarded(&code, Protection::Otp).await?;
         // Guests cannot make such links.
         let owner = guard.owner.ok_or_else(|| other_protection(Protection::Otp))?;
-        let (address, mailbox) = (self.digests.address(&email), self.digests.mailbox(&email));
-        self.begin_mails(&code_limits(&code, &owner, &address, &mailbox)).await?;
+        let address = self.digests.address(&email);
+        let mailboxes = [self.digests.mailbox_of(&owner, &email), self.digests.mailbox(&email)];
+        self.begin_mails(&code_limits(&code, &address, &mailboxes)).await?;
 
         let otp = secrets::one_time_code();
         let digest = self.digests.code(&code, &email, &otp);
@@ -44,22 +47,24 @@ impl Links {
     }
 
     /// Takes a mail back from the limits while the visitor goes on: its code was used, so it was wanted.
-    pub(super) fn forgive_code_soon(&self, code: &ShortCode, email: &Email) {
-        let (store, code) = (self.store.clone(), code.clone());
-        let (address, mailbox) = (self.digests.address(email), self.digests.mailbox(email));
+    pub(super) fn forgive_code_soon(self: &Rc<Self>, code: &ShortCode, email: &Email) {
+        let (links, code, email) = (self.clone(), code.clone(), email.clone());
         actix::spawn(async move {
-            let forgive = async {
-                let owner = store.guard(&code).await?.and_then(|guard| guard.owner);
-                let Some(owner) = owner else { return Ok(()) };
-                for limit in code_limits(&code, &owner, &address, &mailbox) {
-                    store.forgive_mail(limit).await?;
-                }
-                Ok::<_, RedisFailure>(())
-            };
-            if let Err(error) = forgive.await {
+            if let Err(error) = links.forgive_code(&code, &email).await {
                 tracing::warn!(%error, "a mail that was wanted stays counted");
             }
         });
+    }
+
+    async fn forgive_code(&self, code: &ShortCode, email: &Email) -> Result<(), RedisFailure> {
+        let owner = self.store.guard(code).await?.and_then(|guard| guard.owner);
+        let Some(owner) = owner else { return Ok(()) };
+        let address = self.digests.address(email);
+        let mailboxes = [self.digests.mailbox_of(&owner, email), self.digests.mailbox(email)];
+        for limit in code_limits(code, &address, &mailboxes) {
+            self.store.forgive_mail(limit).await?;
+        }
+        Ok(())
     }
 
     /// What stands in front of a link that is protected by `protection` and leads somewhere.
@@ -89,18 +94,14 @@ impl Links {
     }
 }
 
-/// What a code is counted by.
-const fn code_limits<'a>(
-    code: &'a ShortCode,
-    owner: &'a UserId,
-    address: &'a str,
-    mailbox: &'a str,
-) -> [MailLimit<'a>; 4] {
+/// What a code is counted by; mailboxes are those of an owner's links and of all.
+fn code_limits<'a>(code: &'a ShortCode, address: &'a str, mailboxes: &'a [String; 2]) -> [MailLimit<'a>; 4] {
+    let [of_owner, of_all] = mailboxes;
     [
         MailLimit::Codes(code, address),
         MailLimit::Link(code),
-        MailLimit::CodesOf(owner, mailbox),
-        MailLimit::AllCodes(mailbox),
+        MailLimit::CodesOf(of_owner),
+        MailLimit::AllCodes(of_all),
     ]
 }
 

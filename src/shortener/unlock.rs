@@ -2,6 +2,8 @@
 //!
 //! Invariant: what may be guessed is counted before it is compared: a password by throttles, a code by its own tries.
 
+use std::rc::Rc;
+
 use secrecy::ExposeSecret;
 
 use super::actor::{Links, hash_failure};
@@ -40,7 +42,7 @@ impl Links {
     }
 
     /// Settles in one step that holds only if the protection is still the one that was looked at.
-    pub(super) async fn unlock(&self, message: Unlock) -> Result<String, ShortenerError> {
+    pub(super) async fn unlock(self: &Rc<Self>, message: Unlock) -> Result<String, ShortenerError> {
         let Unlock { code, key, visitor } = message;
         let attempt = self.attempt(&visitor);
         self.stop_if_blocked(&code, &attempt).await?;

@@ -31,7 +31,7 @@ const MAX_ASKS: u32 = 5;
 /// Requests live this much longer than a grant.
 const REQUESTS_DAYS: u64 = 90;
 
-/// What mails that need not have been asked for are counted by.
+/// What mails that need not have been asked for are counted by: links and digests.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shortener) enum MailLimit<'a> {
     /// Codes for a link to an address.
@@ -39,13 +39,13 @@ pub(in crate::shortener) enum MailLimit<'a> {
     /// Whatever strangers cause by a link.
     Link(&'a ShortCode),
     /// Codes for an owner's links to a mailbox.
-    CodesOf(&'a UserId, &'a str),
+    CodesOf(&'a str),
     /// Codes for anybody's links to a mailbox.
     AllCodes(&'a str),
     /// Word of an owner's decisions to a mailbox. Nobody else uses these up, and no denial stops an approval.
-    Word(&'a UserId, &'a str, Decision),
+    Word(&'a str, Decision),
     /// Requests for access that an owner is told of.
-    Owner(&'a UserId),
+    Owner(&'a str),
 }
 
 /// What became of something that is to be told.
@@ -108,12 +108,10 @@ impl LinkStore {
         match limit {
             MailLimit::Codes(code, address) => (keys::code_mails(space, code, address), self.code_mails),
             MailLimit::Link(code) => (keys::link_mails(space, code), self.link_mails),
-            MailLimit::CodesOf(owner, mailbox) => {
-                (keys::mailbox_mails(space, mailbox, "codes", owner), self.mailbox_mails)
-            }
+            MailLimit::CodesOf(mailbox) => (keys::mailbox_mails(space, mailbox, "codes"), self.mailbox_mails),
             MailLimit::AllCodes(mailbox) => (keys::mailbox_codes(space, mailbox), self.mailbox_codes),
-            MailLimit::Word(owner, mailbox, decision) => {
-                (keys::mailbox_mails(space, mailbox, decision.outcome(), owner), self.mailbox_mails)
+            MailLimit::Word(mailbox, decision) => {
+                (keys::mailbox_mails(space, mailbox, decision.outcome()), self.mailbox_mails)
             }
             MailLimit::Owner(owner) => (keys::owner_mails(space, owner), self.owner_mails),
         }
