@@ -99,6 +99,11 @@ impl Post {
         Err(AuthError::Ask(AskError::Saturated))
     }
 
+    /// Makes the next lease on `source` take as long as the first one of a source that nobody has heard of.
+    pub(super) fn forget(&self, source: &str) {
+        self.outbox.drop_lease(source);
+    }
+
     /// Carries what was left, while nobody waits. A failure, and whatever else gets in between, a sweep repairs.
     pub(super) fn relay_later(&self, source: String, left: Left) {
         let (outbox, courier) = (self.outbox.clone(), self.courier.clone());

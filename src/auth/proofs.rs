@@ -121,6 +121,9 @@ impl Manager {
                     Err(AuthError::MailboxWait(_)) if self.proofs.hides_accounts => return Ok(()),
                     begun => begun?,
                 }
+                if self.proofs.hides_accounts {
+                    self.post.forget(&source_of(&id));
+                }
                 (id, account.email)
             }
             None if self.proofs.hides_accounts => {
