@@ -1,7 +1,7 @@
 #!lua
--- Links a Google account, whose owner has proven the address, and leaves the notice of it. Whoever made the account may be
--- somebody else, even if the address is proven: its owner may have confirmed what somebody else began. So unless the
--- account is known to be the address' owner's, it loses its password, and its sessions end, which their sockets are told.
+-- Links a Google account, whose owner has proven the address, and leaves the notice of it. Whoever made an account
+-- without ever proving the address may be somebody else: such an account loses its password, and its sessions end,
+-- which their sockets are told.
 -- KEYS[1]  HASH  the account; `i` is the id of the last notice left
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- KEYS[3]  ZSET  notices `<id>|<sealed>`, by id
@@ -31,8 +31,7 @@ if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[6]) then
   return {2}
 end
 local ended = {}
-redis.call('HSETNX', KEYS[1], 'verified', string.format('%.0f', now))
-if redis.call('HSETNX', KEYS[1], 'owned', '1') == 1 then
+if redis.call('HSETNX', KEYS[1], 'verified', string.format('%.0f', now)) == 1 then
   redis.call('HDEL', KEYS[1], 'password')
   ended = redis.call('HKEYS', KEYS[2])
   redis.call('DEL', KEYS[2])

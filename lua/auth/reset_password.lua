@@ -1,7 +1,6 @@
 #!lua
 -- Takes a token that allows another password, and every token of its kind with it. All sessions end, which their
--- sockets are told; the account will hear of the change; its address is proven, since the token was mailed there, and the
--- password is its owner's.
+-- sockets are told; the account will hear of the change; its address is proven, since the token was mailed there.
 -- KEYS[1]  HASH  the account; `i` is the id of the last notice left
 -- KEYS[2]  HASH  session id -> JSON, see open_session.lua
 -- KEYS[3]  ZSET  digests of tokens, see issue_proof.lua
@@ -34,7 +33,7 @@ redis.call('DEL', KEYS[2], KEYS[3])
 if #sessions > 0 then
   redis.call('PUBLISH', ARGV[3], 'revoked ' .. table.concat(sessions, ' '))
 end
-redis.call('HSET', KEYS[1], 'password', ARGV[2], 'owned', '1')
+redis.call('HSET', KEYS[1], 'password', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'verified', string.format('%.0f', now))
 local at_us = time[1] * 1000000 + time[2]
 local id = math.max(at_us, tonumber(redis.call('HGET', KEYS[1], 'i') or '0') + 1)

@@ -1,8 +1,8 @@
 //! Sign-in with Google.
 //!
 //! Accounts hang on Google's id of a person, `sub`, not on the address, which can change. Invariants: a token counts only
-//! if Google signed it, for us, about a proven address, and it is of now; whoever made an account here and is not known
-//! to own its address cannot share it with the address' owner.
+//! if Google signed it, for us, about a proven address, and it is of now; whoever made an account here without proving
+//! its address cannot share it with the address' owner.
 
 use std::rc::Rc;
 

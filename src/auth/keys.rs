@@ -28,8 +28,7 @@
 //!
 //! Fields of an account: `email` (absent when it has none), `username` (the first one), `password` (a hash; absent when
 //! it has none), `via`, `created`, `login` and `verified` in ms, `google` (digest of the linked account's id), `phone`
-//! (digest of the number), `owned` once whoever can sign in is known to be the owner of the address, which `verified` alone
-//! does not say, `i` (id of the last notice left: who hears of them applies none that is not higher, so ids rise
+//! (digest of the number), `i` (id of the last notice left: who hears of them applies none that is not higher, so ids rise
 //! whatever the clock does). Once it was closed `gen`, which rises with each closing and each recovery: odd is closed; while it
 //! is closed `until`, the ms until which it can be brought back, and `purging` once nobody can.
 //!

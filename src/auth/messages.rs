@@ -237,8 +237,7 @@ pub struct RequestVerification {
     pub user_id: UserId,
 }
 
-/// Prove an account's address. With a session of that account this also says that whoever signs in to the account is the
-/// address' owner; the link alone does not, since it may be somebody else's registration that was confirmed.
+/// Prove an account's address.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), AuthError>")]
 pub struct VerifyEmail {
@@ -246,8 +245,6 @@ pub struct VerifyEmail {
     pub token_id: String,
     /// From the link. Works once.
     pub token: String,
-    /// Who presents it, if signed in.
-    pub caller: Option<Caller>,
 }
 
 /// Give a user another name. Safe to repeat: what a crash left half done is done then.

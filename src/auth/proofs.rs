@@ -207,12 +207,10 @@ impl Manager {
     }
 
     pub(super) async fn verify_email(&self, message: VerifyEmail) -> Result<(), AuthError> {
-        let VerifyEmail { token_id, token, caller } = message;
+        let VerifyEmail { token_id, token } = message;
         let proven = self.check_proof(ProofKind::VerifyEmail, &token_id, &token).await?;
         self.note_proven(&proven.id).await?;
-        let caller = caller.filter(|caller| caller.user_id == proven.id);
-        let session = caller.as_ref().map(|caller| &caller.session_id);
-        let taken = self.store.verify_email(&proven.id, &proven.digest, session).await?;
+        let taken = self.store.verify_email(&proven.id, &proven.digest).await?;
         if taken { Ok(()) } else { Err(AuthError::InvalidProof) }
     }
 

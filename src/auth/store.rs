@@ -253,9 +253,7 @@ impl AuthStore {
         fields.extend(password_hash.map(|hash| ("password", hash)));
         fields.extend(google.as_deref().map(|digest| ("google", digest)));
         fields.extend(phone.map(|digest| ("phone", digest)));
-        if account.has_proven_email() {
-            fields.extend([("verified", ""), ("owned", "1")]);
-        }
+        fields.extend(account.has_proven_email().then_some(("verified", "")));
         let created_ms: i64 = CREATE_ACCOUNT
             .keys([&self.account_key(id)])
             .arg(PENDING_MS)

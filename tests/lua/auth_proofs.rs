@@ -25,16 +25,8 @@ fn holds(bench: &mut Bench, digest: &str) -> i64 {
     bench.run("auth/check_proof", &["account", "proofs"], &[digest])
 }
 
-fn verify_with(bench: &mut Bench, digest: &str, session: &str) -> i64 {
-    bench.run("auth/verify_email", &["account", "proofs", "sessions"], &[digest, session])
-}
-
 fn verify(bench: &mut Bench, digest: &str) -> i64 {
-    verify_with(bench, digest, "")
-}
-
-fn is_owned(bench: &mut Bench) -> bool {
-    bench.command::<i64>("HEXISTS", "account", &["owned"]) == 1
+    bench.run("auth/verify_email", &["account", "proofs"], &[digest])
 }
 
 fn reset(bench: &mut Bench, digest: &str, channel: &str, outbox: [&str; 4]) -> Vec<Value> {
@@ -106,31 +98,6 @@ fn verify_email_takes_a_token_once_and_all_others_with_it() {
     bench.command::<i64>("DEL", "account", &[]);
     assert_eq!(verify(&mut bench, "e"), 0);
     assert_eq!(bench.command::<i64>("EXISTS", "account", &[]), 0, "nothing is written");
-}
-
-#[test]
-fn verify_email_says_whose_the_account_is_with_a_live_session_alone() {
-    let mut bench = with_account();
-    open(&mut bench, "s1");
-    for (session, owned) in [("", false), ("s2", false), ("s1", true)] {
-        issue(&mut bench, "a", OUTBOX);
-        assert_eq!(verify_with(&mut bench, "x", session), 0);
-        assert_eq!(verify_with(&mut bench, "a", session), 1);
-        assert_eq!(is_owned(&mut bench), owned, "{session}");
-    }
-    let mut bench = with_account();
-    issue(&mut bench, "a", OUTBOX);
-    bench.command::<i64>("HSET", "sessions", &["s1", r#"{"exp":1000}"#]);
-    assert_eq!(verify_with(&mut bench, "a", "s1"), 1);
-    assert!(!is_owned(&mut bench), "it has ended");
-}
-
-#[test]
-fn reset_password_makes_the_password_the_owners() {
-    let mut bench = with_account();
-    issue(&mut bench, "a", OUTBOX);
-    assert_eq!(reset(&mut bench, "a", "nobody hears", OUTBOX)[0], Value::Int(3));
-    assert!(is_owned(&mut bench));
 }
 
 #[test]

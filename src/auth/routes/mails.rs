@@ -2,7 +2,6 @@
 //!
 //! Invariant: reading changes nothing; a program that follows the links of a mail uses no token up.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use super::{api_error, invalid};
 use crate::actor::Mailbox;
 use crate::auth::actor::SessionManager;
 use crate::auth::error::AuthError;
-use crate::auth::extractor::{AuthUser, MaybeUser};
+use crate::auth::extractor::AuthUser;
 use crate::auth::messages::{RequestReset, RequestVerification, ResetPassword, VerifyEmail};
 use crate::auth::model::Password;
 use crate::http::envelope::{self, LinksDone, LinksFailure, Surface};
@@ -122,28 +121,20 @@ pub async fn request_verification(user: AuthUser, manager: Manager) -> Answer {
     Ok(envelope::links_done("Email sent successfully"))
 }
 
-/// Verify an address with what the mail carries. With a token of the account it also vouches for who signs in to it: linking
-/// a Google account then leaves its password and sessions as they are. A dead one is as good as none.
-#[utoipa::path(patch, path = "/api/v1/user/verify-email", tag = "links: user", security((), ("access" = [])),
-    params(ProofQuery), responses(
+/// Verify an address with what the mail carries.
+#[utoipa::path(patch, path = "/api/v1/user/verify-email", tag = "links: user", params(ProofQuery), responses(
     (status = 200, body = LinksDone),
     (status = 400, body = LinksFailure),
     (status = 401, description = "The token is wrong, too old, or used", body = LinksFailure),
 ))]
 pub async fn verify_email(
     _: Charged<{ LimitedAction::Verify as usize }>,
-    user: Result<MaybeUser, ApiError>,
     manager: Manager,
     query: web::Query<ProofQuery>,
 ) -> Answer {
     let ProofQuery { token_id, token } = query.into_inner();
     let (token_id, token) = proof(token_id, token)?;
-    let caller = match user {
-        Ok(MaybeUser(caller)) => caller,
-        Err(error) if matches!(error.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED) => None,
-        Err(error) => return Err(error),
-    };
-    manager.ask(VerifyEmail { token_id, token, caller }).await.map_err(fail)?;
+    manager.ask(VerifyEmail { token_id, token }).await.map_err(fail)?;
     Ok(envelope::links_done("Email verified successfully"))
 }
 

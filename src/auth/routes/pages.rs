@@ -213,7 +213,7 @@ pub async fn verify_email(
     FormBody(form): FormBody<VerifyForm>,
 ) -> Answer {
     let VerifyForm { token_id, token } = form;
-    match manager.ask(VerifyEmail { token_id, token: token.expose_secret().to_owned(), caller: None }).await {
+    match manager.ask(VerifyEmail { token_id, token: token.expose_secret().to_owned() }).await {
         Ok(()) => {
             let text = "Thank you. This address is yours, and we know it now.";
             Ok(say(StatusCode::OK, "Your address is confirmed", text, &[HOME]))

@@ -5,7 +5,6 @@ use redis::Value;
 use super::{AuthStore, Ended, leaving, left_and_ended};
 use crate::auth::courier::{Leaving, Left, Slip};
 use crate::auth::keys::{self, ProofKind};
-use crate::auth::model::SessionId;
 use crate::config::GuessConfig;
 use crate::redis::throttle::{self, Verdict};
 use crate::redis::{RedisFailure, Script};
@@ -14,7 +13,7 @@ use crate::users::model::{Email, UserId};
 
 static ISSUE_PROOF: Script = script!("auth/issue_proof", 3);
 static CHECK_PROOF: Script = script!("auth/check_proof", 2);
-static VERIFY_EMAIL: Script = script!("auth/verify_email", 3);
+static VERIFY_EMAIL: Script = script!("auth/verify_email", 2);
 static RESET_PASSWORD: Script = script!("auth/reset_password", 4);
 
 /// Tokens of a kind that may live at a time.
@@ -55,16 +54,14 @@ impl AuthStore {
         call.arg(digest).run(&self.redis).await
     }
 
-    /// False when there is no such token any more. `session` is one of the account that the token came with.
+    /// False when there is no such token any more.
     pub(in crate::auth) async fn verify_email(
         &self,
         id: &UserId,
         digest: &str,
-        session: Option<&SessionId>,
     ) -> Result<bool, RedisFailure> {
-        let proofs = self.proofs_key(id, ProofKind::VerifyEmail);
-        let call = VERIFY_EMAIL.keys([&self.account_key(id), &proofs, &self.sessions_key(id)]);
-        call.arg(digest).arg(session.map_or("", SessionId::as_str)).run(&self.redis).await
+        let call = VERIFY_EMAIL.keys([&self.account_key(id), &self.proofs_key(id, ProofKind::VerifyEmail)]);
+        call.arg(digest).run(&self.redis).await
     }
 
     /// Nothing when there is no such token any more.
