@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Context};
 use chrono::Utc;
@@ -41,6 +42,9 @@ use crate::users::model::UserId;
 const KIND: &str = "conv";
 /// Conversations whose people a worker remembers: they never change.
 const KNOWN: usize = 65_536;
+/// An account that was open so long ago is looked at while a message to it is appended, and not before: who writes much
+/// should not wait twice for each message.
+const OPEN_FOR: Duration = Duration::from_millis(250);
 /// New messages that are remembered until their intents are carried.
 const FRESH: usize = 4_096;
 /// Tries of a change that finds its lease too old, or a tag taken.
@@ -72,6 +76,8 @@ pub(super) struct Keeper {
     files: Files,
     outbox: Rc<Outbox>,
     pub(super) asks: Asks,
+    /// Accounts that were open when they were last looked at.
+    opened: RefCell<Cache<UserId, Instant>>,
     /// By their two people.
     pairs: RefCell<Cache<[UserId; 2], Conversation>>,
     /// By their tags.
@@ -95,6 +101,7 @@ impl Conversations {
             outbox: Rc::new(Outbox::new(redis, KIND)),
             store,
             asks,
+            opened: RefCell::new(Cache::new(KNOWN)),
             pairs: RefCell::new(Cache::new(KNOWN)),
             tags: RefCell::new(Cache::new(KNOWN)),
             fresh: RefCell::new(Cache::new(FRESH)),
@@ -138,14 +145,17 @@ impl Keeper {
         let origin = origin.as_ref().map(Origin::to_text).unwrap_or_default();
         for _ in 0..TRIES {
             let (tag, side) = self.part(&conversation, &from)?;
-            let people = self.people_of(&conversation);
-            let (lease, people) =
-                try_join(async { Ok(self.outbox.lease(tag.as_str()).await?) }, people).await?;
-            if !people.0.contains_key(&to) {
-                return Err(ConversationError::UnknownUser);
-            }
+            let lease = self.outbox.lease(tag.as_str()).await?;
             let append = self.store.append(&conversation, side, &content, client_id.as_ref(), lease, &origin);
-            match append.await? {
+            let append = async { Ok(append.await?) };
+            let (appended, people) = if self.was_open(&to) {
+                try_join(append, self.people_of(&conversation)).await?
+            } else {
+                let people = self.people_of(&conversation).await?;
+                self.open_at(&to, &people)?;
+                (append.await?, people)
+            };
+            match appended {
                 Appended::Missing => {
                     self.forget(&conversation);
                     conversation = self.open(&from, &to).await?;
@@ -160,7 +170,15 @@ impl Keeper {
                     return Ok(Sent { shown: Shown { conversation, message, people }, fresh: false });
                 }
                 Appended::Done { message, left } => {
+                    let is_open = self.open_at(&to, &people);
                     let shown = Shown { conversation, message: *message, people };
+                    if let Err(closed) = is_open {
+                        // The account was closed this moment.
+                        let id = shown.message.place.id(&tag);
+                        self.relay(&tag, left).await;
+                        self.delete(DeleteMessage { user: from, message: id }).await?;
+                        return Err(closed);
+                    }
                     let key = (tag.to_string(), shown.message.place.seq);
                     self.fresh.borrow_mut().insert(key, shown.clone());
                     if waits_for_event {
@@ -513,6 +531,21 @@ impl Keeper {
             }
         }
         Err(ConversationError::Busy)
+    }
+
+    /// Whether an account was open a moment ago.
+    fn was_open(&self, user: &UserId) -> bool {
+        self.opened.borrow().get(user).is_some_and(|at: &Instant| at.elapsed() < OPEN_FOR)
+    }
+
+    /// Remembers that an account is open; an error when it is not.
+    fn open_at(&self, user: &UserId, people: &People) -> Result<(), ConversationError> {
+        if !people.0.contains_key(user) {
+            self.opened.borrow_mut().remove(user);
+            return Err(ConversationError::UnknownUser);
+        }
+        self.opened.borrow_mut().insert(user.clone(), Instant::now());
+        Ok(())
     }
 
     async fn exists(&self, user: &UserId) -> Result<(), ConversationError> {
