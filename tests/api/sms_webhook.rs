@@ -4,12 +4,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use ayrene::notifier::model::SEAL;
+use ayrene::secrets::Seal;
 use serde_json::{Value, json};
 
 use crate::support::TestServer;
 use crate::support::mail::{code, eventually};
+use crate::support::redis_server::connection;
 
 const SECRET: &str = "a secret of the gateway";
+const JWT_SECRET: &str = "a secret of this test, long enough to sign";
 const NUMBER: &str = "+4915112345678";
 
 /// A request to the gateway.
@@ -88,4 +92,43 @@ async fn a_gateway_gets_signed_requests_and_the_same_id_when_it_failed() {
     let body = json!({ "phone": NUMBER, "OTP": code(bodies[0]["text"].as_str().unwrap()) });
     let answer = client.post("/api/v1/auth/otp/verify").json(&body).send().await;
     assert_eq!((answer.status, &answer.json["message"]), (201, &json!("User created successfully")));
+}
+
+#[tokio::test]
+async fn a_code_that_waited_for_longer_than_it_lives_is_not_sent_any_more() {
+    let (url, received) = gateway();
+    let server = TestServer::start_with(|config| {
+        config.sms.transport = ayrene::config::SmsTransport::Webhook;
+        config.sms.webhook_url = url;
+        config.sms.webhook_secret = SECRET.to_owned().into();
+        config.auth.jwt_secret = JWT_SECRET.to_owned().into();
+        // It fails the first time; nobody tries again by himself within this test.
+        config.notifier.first_retry_secs = 1_000;
+    });
+    let client = server.client();
+    assert_eq!(client.post("/api/v1/auth/otp").json(&json!({ "phone": NUMBER })).send().await.status, 200);
+
+    let (later, mut redis) = (server.key("{outgoing:sms}:later"), connection());
+    let waiting = eventually("the code waits", || {
+        redis::cmd("ZRANGE").arg(&later).arg(0).arg(0).query::<Vec<String>>(&mut redis).unwrap().pop()
+    })
+    .await;
+    let (head, sealed) = waiting.rsplit_once('|').unwrap();
+    let seal = Seal::new(&JWT_SECRET.to_owned().into(), SEAL);
+    let mut letter: Value = seal.open(sealed).expect("a letter");
+    let life_ms = letter["until_ms"].as_i64().unwrap() - chrono::Utc::now().timestamp_millis();
+    assert!((540_000..=600_000).contains(&life_ms), "{life_ms}");
+    letter["until_ms"] = json!(1);
+    let old = format!("{head}|{}", seal.close(&letter));
+    redis::cmd("ZREM").arg(&later).arg(&waiting).exec(&mut redis).unwrap();
+    redis::cmd("ZADD").arg(&later).arg(0).arg(old).exec(&mut redis).unwrap();
+
+    let queue = server.key("{outgoing:sms}");
+    eventually("nothing waits", || {
+        let [waits, queued]: [u64; 2] =
+            redis::pipe().cmd("ZCARD").arg(&later).cmd("XLEN").arg(&queue).query(&mut redis).unwrap();
+        (waits + queued == 0).then_some(())
+    })
+    .await;
+    assert_eq!(received.lock().unwrap().len(), 1, "the first try alone");
 }
