@@ -13,14 +13,12 @@ use crate::notifier::model::{Notice, SEAL};
 pub(super) use crate::outbox::Left;
 use crate::outbox::{BATCH, Carrier, Intent, LEASE_LIMIT_MS, MAX_WAITING, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
-use crate::secrets::{self, Seal};
+use crate::secrets::Seal;
 use crate::users::model::UserId;
 use secrecy::SecretString;
 
 /// The kind of our sources in the outbox.
 const KIND: &str = "account";
-/// How often a script starts over because its lease lapsed under it.
-const LEASE_TRIES: usize = 3;
 
 /// Carries notices from where they were left.
 #[derive(Debug)]
@@ -88,15 +86,14 @@ impl Post {
         script: impl AsyncFn(Slip) -> Result<Leaving<T>, RedisFailure>,
     ) -> Result<T, AuthError> {
         let sealed = self.courier.seal.close(notice);
-        for _ in 0..LEASE_TRIES {
-            let lease_ms = self.outbox.lease(source).await?;
-            match script(Slip { sealed: sealed.clone(), lease_ms }).await? {
-                Leaving::Lapsed => self.outbox.drop_lease(source),
-                Leaving::Backlog => break,
-                Leaving::Done(outcome) => return Ok(outcome),
-            }
+        let run = async |lease_ms| match script(Slip { sealed: sealed.clone(), lease_ms }).await? {
+            Leaving::Lapsed => Ok(None),
+            left => Ok(Some(left)),
+        };
+        match self.outbox.leave(source, run).await? {
+            Some(Leaving::Done(outcome)) => Ok(outcome),
+            _ => Err(AuthError::Ask(AskError::Saturated)),
         }
-        Err(AuthError::Ask(AskError::Saturated))
     }
 
     /// Makes the next lease on `source` take as long as the first one of a source that nobody has heard of.
@@ -106,18 +103,13 @@ impl Post {
 
     /// Carries what was left, while nobody waits. A failure, and whatever else gets in between, a sweep repairs.
     pub(super) fn relay_later(&self, source: String, left: Left) {
-        let (outbox, courier) = (self.outbox.clone(), self.courier.clone());
-        actix::spawn(async move { outbox.relay(&courier, &source, left.pending, left.last).await });
+        self.outbox.relay_later(&self.courier, &source, left);
     }
 
     /// The same some time after the caller was answered, so that whether there is anything to carry cannot be told from the
     /// time that it takes.
     pub(super) fn relay_unseen(&self, source: String, left: Left) {
-        let post = self.clone();
-        actix::spawn(async move {
-            actix::clock::sleep(secrets::delay()).await;
-            post.relay_later(source, left);
-        });
+        self.outbox.relay_unseen(&self.courier, &source, left);
     }
 
     /// Carries what crashed nodes left.

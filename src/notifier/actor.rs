@@ -128,9 +128,8 @@ impl Desk {
         }
         letters.sort_by_key(|(_, intent, _)| *intent);
         for way in Way::ALL {
-            let mine = letters.iter().filter(|(of, ..)| *of == way);
-            let mine: Vec<(u64, String)> =
-                mine.map(|(_, intent, sealed)| (*intent, sealed.clone())).collect();
+            let mine = letters.extract_if(.., |(of, ..)| *of == way);
+            let mine: Vec<(u64, String)> = mine.map(|(_, intent, sealed)| (intent, sealed)).collect();
             if mine.is_empty() {
                 continue;
             }

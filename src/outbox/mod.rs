@@ -27,6 +27,7 @@ use quick_cache::unsync::Cache;
 use tokio::sync::oneshot;
 
 use crate::redis::{Key, Redis, RedisFailure};
+use crate::secrets;
 pub use register::Register;
 use store::OutboxStore;
 use sweep::Swept;
@@ -43,6 +44,8 @@ const EVERYTHING: u64 = u64::MAX;
 pub const BATCH: usize = 64;
 /// Intents that may wait beside one source; beyond it scripts refuse to leave more.
 pub const MAX_WAITING: u32 = 1_000;
+/// How often a script starts over because its lease lapsed under it.
+const LEASE_TRIES: usize = 3;
 /// Leases remembered per worker.
 const LEASES: usize = 65_536;
 /// How long somebody waits for his intent to be carried; it will be, by this node or another.
@@ -162,6 +165,38 @@ impl Outbox {
     /// Forgets a lease that a script found too old.
     pub fn drop_lease(&self, source: &str) {
         self.leases.borrow_mut().remove(source);
+    }
+
+    /// Runs a script that may leave something with `source`, under a lease. The script says nothing when the lease was too old,
+    /// and is run again under a fresh one; nothing in the end when it has said so every time.
+    pub async fn leave<T>(
+        &self,
+        source: &str,
+        script: impl AsyncFn(u64) -> Result<Option<T>, RedisFailure>,
+    ) -> Result<Option<T>, RedisFailure> {
+        for _ in 0..LEASE_TRIES {
+            if let Some(outcome) = script(self.lease(source).await?).await? {
+                return Ok(Some(outcome));
+            }
+            self.drop_lease(source);
+        }
+        Ok(None)
+    }
+
+    /// Carries what was left while the caller goes on.
+    pub fn relay_later<C: Carrier>(self: &Rc<Self>, carrier: &Rc<C>, source: &str, left: Left) {
+        let (outbox, carrier, source) = (self.clone(), carrier.clone(), source.to_owned());
+        actix::spawn(async move { outbox.relay(&carrier, &source, left.pending, left.last).await });
+    }
+
+    /// The same some time after the caller was answered, so that whether there is anything to carry cannot be told from the
+    /// time that it takes.
+    pub fn relay_unseen<C: Carrier>(self: &Rc<Self>, carrier: &Rc<C>, source: &str, left: Left) {
+        let (outbox, carrier, source) = (self.clone(), carrier.clone(), source.to_owned());
+        actix::spawn(async move {
+            actix::clock::sleep(secrets::delay()).await;
+            outbox.relay(&carrier, &source, left.pending, left.last).await;
+        });
     }
 
     /// Carries the intents of `source` at least up to `last`. `pending` are the oldest ones, as the script that left

@@ -17,15 +17,13 @@ use crate::notifier::messages::Notify;
 use crate::notifier::model::{Notice, SEAL, What};
 use crate::outbox::{Carrier, Intent, Left, Outbox};
 use crate::redis::{Key, Keyspace, Redis, RedisFailure};
-use crate::secrets::{self, Seal};
+use crate::secrets::Seal;
 use crate::users::model::UserId;
 
 /// The kind of source that links are.
 const KIND: &str = "link";
 /// An intent of which nobody is told.
 const NOBODY: &str = "nobody";
-/// How often a script starts over because its lease lapsed under it.
-const LEASE_TRIES: usize = 3;
 
 /// Whom a link's notices are left with.
 #[derive(Debug, Clone)]
@@ -51,13 +49,11 @@ impl Post {
         code: &ShortCode,
         script: impl AsyncFn(u64) -> Result<Outcome, RedisFailure>,
     ) -> Result<Outcome, RedisFailure> {
-        for _ in 0..LEASE_TRIES {
-            match script(self.outbox.lease(code.as_str()).await?).await? {
-                Outcome::Lapsed => self.outbox.drop_lease(code.as_str()),
-                outcome => return Ok(outcome),
-            }
-        }
-        Ok(Outcome::Lapsed)
+        let run = async |lease_ms| match script(lease_ms).await? {
+            Outcome::Lapsed => Ok(None),
+            outcome => Ok(Some(outcome)),
+        };
+        Ok(self.outbox.leave(code.as_str(), run).await?.unwrap_or(Outcome::Lapsed))
     }
 
     /// Carries what was left. A failure is not the caller's: a sweep repeats it.
@@ -67,17 +63,12 @@ impl Post {
 
     /// The same while the caller goes on.
     pub(super) fn relay_soon(&self, code: &ShortCode, left: Left) {
-        let (post, code) = (self.clone(), code.clone());
-        actix::spawn(async move { post.relay(&code, left).await });
+        self.outbox.relay_later(&self.courier, code.as_str(), left);
     }
 
     /// The same some time after the caller was answered, so that what is left cannot be told from the time that it takes.
     pub(super) fn relay_unseen(&self, code: &ShortCode, left: Left) {
-        let (post, code) = (self.clone(), code.clone());
-        actix::spawn(async move {
-            actix::clock::sleep(secrets::delay()).await;
-            post.relay(&code, left).await;
-        });
+        self.outbox.relay_unseen(&self.courier, code.as_str(), left);
     }
 
     /// Carries what crashed nodes left.
