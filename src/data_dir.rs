@@ -82,19 +82,20 @@ impl DataDir {
         let mut bytes = [0; 32];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|error| at(&path)(io::Error::other(error)))?;
         let secret = data_encoding::HEXLOWER.encode(&bytes);
-        self.write_whole(&path, secret.as_bytes()).map_err(at(&path))?;
+        write_whole(&path, secret.as_bytes()).map_err(at(&path))?;
         Ok(secret.into())
     }
+}
 
-    /// Written beside and renamed, so that a crash leaves the old file or the new one.
-    fn write_whole(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
-        let draft = path.with_extension("new");
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
-        file.write_all(contents)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)?;
-        File::open(&self.path)?.sync_all()
-    }
+/// Writes a private file beside `path` (its ending is `new`) and renames it, so that a crash leaves the old file or the
+/// new one.
+pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError + '_ {

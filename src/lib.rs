@@ -4,8 +4,8 @@
 //! # Layout
 //!
 //! - [`app`] puts everything together and runs it, [`worker`] what is on each thread; [`config`], [`data_dir`], [`telemetry`] are what it needs first.
-//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`], [`secrets`],
-//!   [`storage`] and [`media`] are shared plumbing and know no domain.
+//! - [`values`]: ids, text and times. [`http`], [`actor`], [`redis`], [`outbox`], [`journal`],
+//!   [`secrets`], [`storage`] and [`media`] are shared plumbing and know no domain.
 //! - Domains: [`auth`] (accounts, sessions, tokens), [`users`] (who people are), [`presence`] (who is
 //!   here), [`conversation`] (what they write to each other), [`realtime`] (what their devices hear of), [`posts`]
 //!   (posts, likes, comments), [`shortener`] (links and clicks), [`notifier`] (what people are told, by whatever way).
@@ -22,6 +22,7 @@ pub mod config;
 pub mod conversation;
 pub mod data_dir;
 pub mod http;
+pub mod journal;
 pub mod media;
 pub mod notifier;
 pub mod openapi;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 const DOMAINS: [&str; 8] =
     ["auth", "users", "presence", "conversation", "realtime", "shortener", "posts", "notifier"];
-const SHARED: [&str; 8] = ["http", "actor", "redis", "outbox", "values", "storage", "media", "secrets"];
+const SHARED: [&str; 9] =
+    ["http", "actor", "redis", "outbox", "journal", "values", "storage", "media", "secrets"];
 
 /// A file of `src/` with its imports, tests left out.
 struct Source {

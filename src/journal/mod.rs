@@ -1,0 +1,390 @@
+//! A crash-safe, bounded, append-only log in a directory; it knows no domain.
+//!
+//! A record is appended by a copy into a memory-mapped file, so once [`Journal::append`] has returned it survives the
+//! death of the process; [`Journal::sync`] brings it to the disk, for the death of the machine. The log lies in segments
+//! (`segment.rs`) of records (`record.rs`); a [`Reader`] reads behind the writers and deletes what has been applied;
+//! `recovery.rs` finds what an earlier process left.
+//!
+//! Invariants:
+//! - One process has the directory (its owner holds a lock, see [`crate::data_dir`]), and one reader.
+//! - Positions strictly increase over all records that the directory ever had, whatever the clock does.
+//! - The directory can be opened after a crash between any two steps: files appear under their final names whole, and
+//!   are deleted oldest first.
+//! - Locks are taken in one order, the stock before the appender, and nobody waits for the disk under the appender's.
+
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
+use std::fmt;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use memmap2::MmapMut;
+
+pub use reader::{Batch, Reader};
+use record::Head;
+pub use record::MAX_RECORD;
+use recovery::Stock;
+use segment::{HEADER, Header, Segment, Tail, capacity};
+
+/// After a segment could not be made, appends are refused for this long before the next try.
+const RETRY: Duration = Duration::from_millis(100);
+/// Others may take the room that one has just made.
+const TRIES: usize = 4;
+const WRITER_ID_CHARS: usize = 8;
+const ALPHANUMERIC: [char; 62] = {
+    let mut all = ['0'; 62];
+    let mut at = 0;
+    while at < 62 {
+        let from = if at < 10 {
+            b'0'
+        } else if at < 36 {
+            b'A' - 10
+        } else {
+            b'a' - 36
+        };
+        all[at] = (from + at as u8) as char;
+        at += 1;
+    }
+    all
+};
+
+/// How much the journal may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Of one segment, in bytes.
+    pub segment_bytes: u64,
+    /// Of all segments, in bytes. Segments count whole, the one made ahead too.
+    pub max_bytes: u64,
+}
+
+/// Of a record. No two records that a directory ever had share one, and later ones have higher ones; there are gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(u64);
+
+impl Position {
+    /// As a number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who writes: a random id that stays with the directory until it is renewed, over restarts too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WriterId(Arc<str>);
+
+impl WriterId {
+    /// Eight letters and digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn generate() -> Self {
+        Self(nanoid::nanoid!(WRITER_ID_CHARS, &ALPHANUMERIC).into())
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let valid = bytes.len() == WRITER_ID_CHARS && bytes.iter().all(u8::is_ascii_alphanumeric);
+        str::from_utf8(bytes).ok().filter(|_| valid).map(|id| Self(id.into()))
+    }
+}
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A segment would be too small for one record or too large for its offsets.
+    #[error("a segment of {0} bytes is no size for the journal")]
+    SegmentBytes(u64),
+    /// The file system refused.
+    #[error("cannot use the journal in {path}: {source}")]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+}
+
+/// The record was not taken: the journal is as large as it may be, the disk is full or fails, or the journal was closed.
+/// So is a record that is empty or longer than [`MAX_RECORD`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal has no room")]
+pub struct NoRoom;
+
+/// The log; shared by all threads.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    limits: Limits,
+    /// Microseconds since 1970.
+    clock: fn() -> u64,
+    /// Of positions, when it was opened.
+    floor: u64,
+    stock: Mutex<Stock>,
+    appender: Mutex<Appender>,
+    bytes: AtomicU64,
+    /// Records that were read and released.
+    released: AtomicU64,
+    /// Files were made whose names are not on the disk yet.
+    unnamed: AtomicBool,
+}
+
+/// What an append needs.
+#[derive(Debug)]
+struct Appender {
+    tail: Option<Tail>,
+    /// Made ahead.
+    spare: Option<Tail>,
+    /// Just past the last record.
+    end: u64,
+    /// Ever appended, and found at the start.
+    records: u64,
+    /// Since the last failure to make a segment.
+    refused_until: Option<Instant>,
+    /// Of the last full segment: unmapping is not for who appends.
+    retired: Option<MmapMut>,
+    closed: bool,
+}
+
+impl Appender {
+    fn append(&mut self, head: Head, record: &[u8]) -> Option<Position> {
+        loop {
+            if let Some(position) = self.tail.as_mut()?.append(head, record) {
+                self.end = position + 1;
+                self.records += 1;
+                return Some(Position(position));
+            }
+            self.roll_over();
+        }
+    }
+
+    /// Ends the segment, be there another or not: so a full one can be read to its end and deleted.
+    fn roll_over(&mut self) {
+        let full = std::mem::replace(&mut self.tail, self.spare.take());
+        if let Some(full) = full {
+            self.retired = Some(full.seal());
+        }
+    }
+
+    fn refuses(&self) -> bool {
+        self.closed || self.refused_until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+impl Journal {
+    /// Creates the directory if need be, private to this user, and takes stock of what earlier processes left in it.
+    pub fn open(dir: &Path, limits: Limits) -> Result<Self, JournalError> {
+        Self::open_with_clock(dir, limits, || {
+            u64::try_from(chrono::Utc::now().timestamp_micros()).unwrap_or(0)
+        })
+    }
+
+    fn open_with_clock(dir: &Path, limits: Limits, clock: fn() -> u64) -> Result<Self, JournalError> {
+        let smallest = (HEADER + record::MAX_FRAME) as u64;
+        if !(smallest..=u64::from(u32::MAX)).contains(&limits.segment_bytes) {
+            return Err(JournalError::SegmentBytes(limits.segment_bytes));
+        }
+        let stock = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .and_then(|()| recovery::take_stock(dir, limits.segment_bytes))
+            .map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        let bytes = stock.segments.iter().map(|segment| segment.bytes).sum();
+        let records = stock.segments.iter().map(|segment| u64::from(segment.committed().count)).sum();
+        let appender = Appender {
+            tail: None,
+            spare: None,
+            end: stock.next_base,
+            records,
+            refused_until: None,
+            retired: None,
+            closed: false,
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            limits,
+            clock,
+            floor: stock.next_base,
+            stock: Mutex::new(stock),
+            appender: Mutex::new(appender),
+            bytes: AtomicU64::new(bytes),
+            released: AtomicU64::new(0),
+            unnamed: AtomicBool::new(true),
+        })
+    }
+
+    /// Once it returns, the record survives the death of the process. A refusal is cheap.
+    pub fn append(&self, record: &[u8]) -> Result<Position, NoRoom> {
+        let head = record::head(record).ok_or(NoRoom)?;
+        for _ in 0..TRIES {
+            let mut appender = lock(&self.appender);
+            if let Some(position) = appender.append(head, record) {
+                return Ok(position);
+            }
+            if appender.refuses() {
+                return Err(NoRoom);
+            }
+            drop(appender);
+            self.prepare().map_err(|_| NoRoom)?;
+        }
+        Err(NoRoom)
+    }
+
+    /// Just past the last record: later ones have this position or a higher one, and a reader that has reached it has
+    /// read all before.
+    pub fn end(&self) -> Position {
+        Position(lock(&self.appender).end)
+    }
+
+    /// Of all segments on the disk.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many records are not released.
+    pub fn waiting(&self) -> u64 {
+        lock(&self.appender).records.saturating_sub(self.released.load(Ordering::Relaxed))
+    }
+
+    /// Brings to the disk what was appended before. Appends go on meanwhile.
+    ///
+    /// On Linux that is all of it. Elsewhere a kernel may leave mapped pages that changed for later.
+    pub fn sync(&self) -> io::Result<()> {
+        let segments: Vec<Arc<Segment>> = lock(&self.stock).segments.iter().cloned().collect();
+        for segment in segments {
+            segment.sync()?;
+        }
+        if self.unnamed.swap(false, Ordering::Relaxed) {
+            let named = File::open(&self.dir).and_then(|dir| dir.sync_all());
+            return named.inspect_err(|_| self.unnamed.store(true, Ordering::Relaxed));
+        }
+        Ok(())
+    }
+
+    /// Makes the next segment if it is not there. For a thread that may wait, so that appends need not.
+    ///
+    /// Fails with [`io::ErrorKind::StorageFull`] when there is no room for one.
+    pub fn prepare(&self) -> io::Result<()> {
+        let mut stock = lock(&self.stock);
+        let retired = {
+            let mut appender = lock(&self.appender);
+            if appender.closed {
+                return Err(io::Error::other("the journal is closed"));
+            }
+            if appender.tail.is_none() {
+                appender.roll_over();
+            }
+            if appender.spare.is_some() {
+                return Ok(());
+            }
+            appender.retired.take()
+        };
+        drop(retired);
+        let made = self.make_segment(&mut stock);
+        let mut appender = lock(&self.appender);
+        match made {
+            Ok(tail) => {
+                appender.refused_until = None;
+                let place = if appender.tail.is_none() { &mut appender.tail } else { &mut appender.spare };
+                *place = Some(tail);
+                Ok(())
+            }
+            Err(error) => {
+                if appender.refused_until.replace(Instant::now() + RETRY).is_none() {
+                    tracing::warn!(%error, bytes = self.bytes(), "no room for a new segment of the journal");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn make_segment(&self, stock: &mut Stock) -> io::Result<Tail> {
+        let bytes = self.limits.segment_bytes;
+        if self.bytes().saturating_add(bytes) > self.limits.max_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let base = stock.next_base.max((self.clock)());
+        let tail = Tail::create(&self.dir, Header { base, writer: stock.writer.clone() }, bytes)?;
+        self.unnamed.store(true, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        stock.segments.push_back(tail.segment.clone());
+        stock.next_base = base + capacity(bytes);
+        Ok(tail)
+    }
+
+    /// A new id, for the records from now on; an error has changed nothing.
+    pub fn renew_writer(&self) -> io::Result<WriterId> {
+        let mut stock = lock(&self.stock);
+        let writer = WriterId::generate();
+        recovery::write_end(&self.dir, &writer, stock.next_base)?;
+        stock.writer = writer.clone();
+        let spare = {
+            let mut appender = lock(&self.appender);
+            let spare = appender.spare.take();
+            appender.roll_over();
+            spare
+        };
+        if let Some(spare) = spare {
+            drop(spare.seal());
+            let emptied =
+                self.delete(&mut stock, |segment| segment.is_sealed() && segment.committed().count == 0);
+            if let Err(error) = emptied {
+                // The reader passes it and tries again.
+                tracing::warn!(%error, "cannot delete an empty segment of the journal");
+            }
+        }
+        Ok(writer)
+    }
+
+    /// The one reader, from the oldest record whose segment is still there.
+    pub fn reader(self: &Arc<Self>) -> Reader {
+        Reader::new(self.clone())
+    }
+
+    /// Deletes segments, oldest first.
+    fn delete(&self, stock: &mut Stock, which: impl Fn(&Segment) -> bool) -> io::Result<()> {
+        let mut at = 0;
+        while let Some(segment) = stock.segments.get(at) {
+            if !which(segment) {
+                at += 1;
+                continue;
+            }
+            match std::fs::remove_file(&segment.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            self.bytes.fetch_sub(segment.bytes, Ordering::Relaxed);
+            stock.deleted += u64::from(segment.committed().count);
+            stock.segments.remove(at);
+            let mut appender = lock(&self.appender);
+            // There is room: the next append need not wait, and a new failure is not worth another line in the log.
+            appender.refused_until = appender.refused_until.map(|_| Instant::now());
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
