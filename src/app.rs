@@ -41,6 +41,7 @@ use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::upload::Uploads;
 use crate::http::{ApiError, FieldError, assets, body, edge, health, pages, router};
+use crate::journal::{Journal, JournalError, Limits};
 use crate::media::Painter;
 use crate::notifier;
 use crate::notifier::sender::Ways;
@@ -57,11 +58,14 @@ use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
 use crate::shortener::safety::{Classifier, ClientError, ListError, Lists, Safety};
 use crate::shortener::target::OwnHosts;
+use crate::shortener::{Ledger, Memory};
 use crate::storage::{self, Storage, StorageThread};
 use crate::users;
 use crate::values::PublicUrl;
 use crate::worker::{Background, Blueprint, Worker};
 
+/// Size of a part of the journal.
+const SEGMENT_BYTES: u64 = 8 << 20;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 /// What a handler may take besides hashing a password: a few calls of the datastore.
@@ -76,6 +80,9 @@ pub enum StartError {
     /// No embedded datastore.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// No place for clicks.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// No place for uploads.
     #[error(transparent)]
     Storage(#[from] storage::OpenError),
@@ -189,9 +196,25 @@ impl Application {
         let hasher = start_hasher(&config)?;
         let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
         let painter = start_painter(&config);
+        let shortener = &config.shortener;
+        let limits = Limits { segment_bytes: SEGMENT_BYTES, max_bytes: shortener.journal_bytes };
+        let journal = Journal::open(&data_dir.path().join("journal"), limits)?;
+        let ledger = Arc::new(Ledger::new(Arc::new(journal)));
+        let memory = Arc::new(Memory::new(shortener.cache_size(), shortener.stale_if_down));
         let google = start_google_keys(&config);
-        let blueprint =
-            Arc::new(Blueprint { config, redis, secret, hasher, google, hub, painter, storage, places });
+        let blueprint = Arc::new(Blueprint {
+            config,
+            redis,
+            secret,
+            hasher,
+            google,
+            hub,
+            painter,
+            storage,
+            places,
+            memory,
+            ledger,
+        });
         let background = Background::start(&blueprint, ways_out);
         let server = serve(blueprint, listener, &public_url, metrics)?;
         Ok(Self {

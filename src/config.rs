@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
+mod memory;
 mod outgoing;
 mod safety;
 
@@ -39,6 +40,10 @@ const MIN_HTTP_TTL_SECS: u64 = 120;
 const MAIL_TTLS_SECS: RangeInclusive<u64> = 1..=2_592_000;
 /// Most likes and comments that a post may embed: each answer reads that many.
 const MAX_EMBEDDED: u32 = 1_000;
+/// Longest `shortener.stale_if_down`: a day.
+const MAX_STALE_SECS: u64 = 86_400;
+/// Allowed `shortener.journal_sync_ms`.
+const JOURNAL_SYNCS_MS: RangeInclusive<u64> = 10..=60_000;
 /// Longest `shortener.grant_days`.
 const MAX_GRANT_DAYS: u32 = 3_650;
 
@@ -308,6 +313,14 @@ pub struct ShortenerConfig {
     pub events_ttl_days: u32,
     /// Keep whole IPs in events.
     pub full_ips: bool,
+    /// Bytes of links remembered; 0 means an eighth of the memory.
+    pub cache_bytes: u64,
+    /// Seconds for which remembered links are followed while the datastore is away.
+    pub stale_if_down: u64,
+    /// Bytes of clicks that may wait to be counted.
+    pub journal_bytes: u64,
+    /// Milliseconds between two syncs of those to the disk.
+    pub journal_sync_ms: u64,
     /// Links per account.
     pub max_links_per_user: u32,
     /// Days that a deleted code stays reserved for its owner.
@@ -343,7 +356,24 @@ impl ShortenerConfig {
                 problem: format!("must be 1 or more, and grant_days at most {MAX_GRANT_DAYS}"),
             });
         }
+        if self.stale_if_down > MAX_STALE_SECS {
+            return Err(ConfigError::Invalid {
+                key: "shortener.stale_if_down",
+                problem: format!("must be {MAX_STALE_SECS} at most"),
+            });
+        }
+        if !JOURNAL_SYNCS_MS.contains(&self.journal_sync_ms) {
+            return Err(ConfigError::Invalid {
+                key: "shortener.journal_sync_ms",
+                problem: "must be from 10 to 60000".to_owned(),
+            });
+        }
         Ok(())
+    }
+
+    /// `cache_bytes` with 0 resolved.
+    pub fn cache_size(&self) -> u64 {
+        if self.cache_bytes > 0 { self.cache_bytes } else { memory::of_machine() / 8 }
     }
 }
 

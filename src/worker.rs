@@ -3,9 +3,11 @@
 //! Owns who asks whom: a domain's actor gets the ways to others narrowed to the messages it needs. Invariant: the asks
 //! have no cycle, so no two actors wait for each other.
 
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, Message};
+use actix::{Actor, Addr, Arbiter, Message};
 use actix_web::rt::task::JoinHandle;
 use actix_web::web;
 use secrecy::SecretString;
@@ -19,6 +21,7 @@ use crate::config::Config;
 use crate::conversation::Conversations;
 use crate::conversation::messages::SendFile;
 use crate::media::Painter;
+use crate::notifier::messages::Notify;
 use crate::notifier::sender::{Senders, Ways as WaysOut};
 use crate::notifier::{self, Notifier};
 use crate::posts::PostKeeper;
@@ -28,10 +31,11 @@ use crate::realtime::ways::Ways;
 use crate::realtime::{EventLog, Hub};
 use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;
-use crate::shortener::Shortener;
 use crate::shortener::actor::OwnPlaces;
+use crate::shortener::ledger::bookkeeper::{Bookkeeper, Close};
 use crate::shortener::safety::Safety;
 use crate::shortener::safety::messages::SweepUndecided;
+use crate::shortener::{Clerk, Ledger, Memory, Shortener};
 use crate::storage::Storage;
 use crate::users::PeopleKeeper;
 use crate::users::messages::{FetchParticipants, FetchPeople, FetchUser};
@@ -58,6 +62,10 @@ pub struct Blueprint {
     pub storage: Storage,
     /// What links must not lead to.
     pub places: OwnPlaces,
+    /// Links that are followed without asking the datastore.
+    pub memory: Arc<Memory>,
+    /// Their clicks.
+    pub ledger: Arc<Ledger>,
 }
 
 impl Blueprint {
@@ -90,6 +98,8 @@ struct Base {
     presence: Mailbox<PresenceKeeper>,
     /// Tells people.
     notifier: Mailbox<Notifier>,
+    /// Follows links that are remembered.
+    clerk: Rc<Clerk>,
 }
 
 impl Base {
@@ -110,9 +120,13 @@ impl Base {
             has_log: events.narrow(),
         };
         let notifier = Notifier::new(redis.clone(), &blueprint.secret, asks, &config.notifier);
+        let Blueprint { memory, ledger, places, .. } = blueprint;
+        let lists = places.safety.lists.clone();
+        let clerk = Clerk::new(memory.clone(), ledger.clone(), lists, config.shortener.full_ips);
         Self {
             events,
             people,
+            clerk: Rc::new(clerk),
             notifier: Mailbox::new(notifier.start(), blueprint.gate()),
             presence,
             redis,
@@ -173,8 +187,12 @@ impl Base {
             verify: hasher.narrow(),
             notify: self.notifier.narrow(),
         };
-        let (redis, bulk) = (self.redis.clone(), self.bulk.clone());
-        Shortener::new(redis, bulk, places.clone(), secret, asks, &config.shortener)
+        let ways = shortener::actor::Ways {
+            redis: self.redis.clone(),
+            bulk: self.bulk.clone(),
+            clerk: self.clerk.clone(),
+        };
+        Shortener::new(ways, places.clone(), secret, asks, &config.shortener)
     }
 
     fn posts(&self, blueprint: &Blueprint) -> PostKeeper {
@@ -292,6 +310,8 @@ fn ways(
     }
 }
 
+/// How long the clicks that are left may take at the end.
+const CLOSING: Duration = Duration::from_secs(3);
 /// How often a node looks after what others left undone.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
@@ -300,6 +320,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 pub struct Background {
     tasks: Vec<JoinHandle<()>>,
     senders: Option<Senders>,
+    bookkeeper: Mailbox<Bookkeeper>,
 }
 
 impl Background {
@@ -308,9 +329,11 @@ impl Background {
         let config = &blueprint.config;
         let base = Base::start(blueprint);
         let senders = ways_out.start(&blueprint.redis, &base.redis, &blueprint.secret, &config.notifier);
+        let bookkeeper = start_bookkeeper(blueprint, base.notifier.narrow());
         let owned = Owned::start(blueprint, &base);
         let sessions = Mailbox::new(base.sessions(blueprint, &owned).start(), blueprint.gate());
         let Owned { links, conversations, posts } = owned;
+        let ear = shortener::listen(blueprint.memory.clone(), blueprint.redis.clone(), base.redis.clone());
         let beat = Duration::from_millis(config.realtime.sweep_interval_ms());
         let sweeps = [
             repeat("presence is not swept", base.presence.narrow(), || presence::messages::Sweep, beat),
@@ -330,9 +353,22 @@ impl Background {
                 SWEEP_EVERY,
             ),
         ];
-        let tasks = sweeps.into_iter().chain(tend(&blueprint.places.safety)).collect();
-        Self { tasks, senders: Some(senders) }
+        let tasks = sweeps.into_iter().chain(tend(&blueprint.places.safety)).chain([ear]).collect();
+        Self { tasks, senders: Some(senders), bookkeeper }
     }
+}
+
+/// On a thread of its own: adding up many clicks must not keep others waiting.
+fn start_bookkeeper(blueprint: &Blueprint, notify: Ask<Notify>) -> Mailbox<Bookkeeper> {
+    let (target, secret) = (blueprint.redis.clone(), blueprint.secret.clone());
+    let (ledger, memory) = (blueprint.ledger.clone(), blueprint.memory.clone());
+    let config = blueprint.config.shortener.clone();
+    let start = move |_: &mut actix::Context<Bookkeeper>| match target.connect() {
+        Ok(redis) => Bookkeeper::new(ledger, memory, redis, &secret, notify, &config),
+        Err(error) => unreachable!("a lazy connection does not fail: {error}"),
+    };
+    let address = Bookkeeper::start_in_arbiter(&Arbiter::new().handle(), start);
+    Mailbox::new(address, Gate::new(1, CLOSING))
 }
 
 /// What follows the lists of hosts, and what looks after links that were left undecided.
@@ -344,10 +380,13 @@ fn tend(safety: &Safety) -> impl Iterator<Item = JoinHandle<()>> {
 }
 
 impl Background {
-    /// Begins nothing more, and lets letters that are being handed over finish.
+    /// Begins nothing more, lets letters that are being handed over finish, and counts the clicks that were answered.
     pub async fn stop(mut self) {
         if let Some(senders) = self.senders.take() {
             senders.stop().await;
+        }
+        if let Err(error) = self.bookkeeper.ask(Close).await {
+            tracing::warn!(%error, "clicks are left in the journal for the next start");
         }
     }
 }

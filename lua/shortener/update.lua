@@ -7,7 +7,9 @@
 -- KEYS[3]  ZSET  request's id -> ms when asked
 -- KEYS[4]  ZSET  request's id -> ms from which on it may give way
 -- ARGV[1]  owner's user id
--- ARGV[2..]  field, value, field, value, ...; an empty value removes the field
+-- ARGV[2]  channel on which changes are told
+-- ARGV[3]  the link's code
+-- ARGV[4..]  field, value, field, value, ...; an empty value removes the field
 -- Returns 0: no such link · 1: somebody else's · 2: PASSWORD without a password · 3: a password without PASSWORD ·
 --   4: a list of who may have codes without OTP · 5: changed
 local link = redis.call('HMGET', KEYS[1], 'u', 'o', 'm', 'h', 'w')
@@ -18,7 +20,7 @@ if link[2] ~= ARGV[1] then
   return 1
 end
 local change = {}
-for i = 2, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   change[ARGV[i]] = ARGV[i + 1]
 end
 local before, list = link[3] or '', link[5] or ''
@@ -32,7 +34,7 @@ end
 if method ~= 'OTP' and (change.w or '') ~= '' then
   return 4
 end
-for i = 2, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[1], ARGV[i])
   else
@@ -50,4 +52,5 @@ end
 if change.e == '' then
   redis.call('HDEL', KEYS[1], 'n')
 end
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 5

@@ -56,6 +56,8 @@ impl RedisFailure {
                     | ServerErrorKind::ClusterDown
                     | ServerErrorKind::MasterDown
                     | ServerErrorKind::ReadOnly
+                    // The script was sent along, and forgotten by a restart in between.
+                    | ServerErrorKind::NoScript
             ),
             _ => false,
         };
@@ -66,6 +68,11 @@ impl RedisFailure {
         } else {
             Self::Unexpected { call, source }
         }
+    }
+
+    /// It has not answered in the time that somebody had for it.
+    pub fn late(call: &'static str) -> Self {
+        Self::of(call, std::io::Error::from(std::io::ErrorKind::TimedOut).into())
     }
 
     /// Data of ours that does not look as it should.

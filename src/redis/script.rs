@@ -16,13 +16,19 @@ use super::key::Key;
 pub struct Script {
     name: &'static str,
     key_count: usize,
+    source: &'static str,
     compiled: LazyLock<redis::Script>,
 }
 
 impl Script {
     /// Used by [`crate::script!`].
-    pub const fn new(name: &'static str, key_count: usize, compile: fn() -> redis::Script) -> Self {
-        Self { name, key_count, compiled: LazyLock::new(compile) }
+    pub const fn new(
+        name: &'static str,
+        key_count: usize,
+        source: &'static str,
+        compile: fn() -> redis::Script,
+    ) -> Self {
+        Self { name, key_count, source, compiled: LazyLock::new(compile) }
     }
 
     /// The script's path below `lua/`, without the ending.
@@ -35,14 +41,26 @@ impl Script {
         redis::from_redis_value(reply).map_err(|error| RedisFailure::of(self.name, error.into()))
     }
 
-    /// Starts a call with its keys, in the order of the script's header.
-    pub fn keys<const N: usize>(&self, keys: [&Key; N]) -> Call<'_> {
+    fn check_keys<const N: usize>(&self, keys: [&Key; N]) {
         debug_assert_eq!(N, self.key_count, "{} takes {} keys", self.name, self.key_count);
         debug_assert!(
             keys.windows(2).all(|pair| pair[0].slot() == pair[1].slot()),
             "{}: keys in different slots: {keys:?}",
             self.name
         );
+    }
+
+    /// Starts many calls that go to the datastore together. Each stands for itself: some may fail.
+    pub fn many(&self) -> Calls<'_> {
+        let mut pipeline = redis::pipe();
+        // The source goes along, because a server that does not know the script says so for each call.
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(self.source).ignore();
+        Calls { script: self, pipeline }
+    }
+
+    /// Starts a call with its keys, in the order of the script's header.
+    pub fn keys<const N: usize>(&self, keys: [&Key; N]) -> Call<'_> {
+        self.check_keys(keys);
         let mut invocation = self.compiled.prepare_invoke();
         for key in keys {
             invocation.key(key.as_str());
@@ -75,12 +93,57 @@ impl Call<'_> {
     }
 }
 
+/// Calls of one script that go to the datastore together, in this order.
+#[derive(Debug)]
+pub struct Calls<'a> {
+    script: &'a Script,
+    pipeline: redis::Pipeline,
+}
+
+impl Calls<'_> {
+    /// Adds a call.
+    pub fn add<const N: usize>(&mut self, keys: [&Key; N], arguments: &[&dyn AsRef<[u8]>]) {
+        self.script.check_keys(keys);
+        let command = self.pipeline.cmd("EVALSHA").arg(self.script.compiled.get_hash()).arg(N);
+        for key in keys {
+            command.arg(key.as_str());
+        }
+        for argument in arguments {
+            command.arg(argument.as_ref());
+        }
+    }
+
+    /// Runs them; what each came to, in their order, unless nobody knows of any.
+    pub async fn run<T: FromRedisValue>(
+        mut self,
+        redis: &Redis,
+    ) -> Result<Vec<Result<T, RedisFailure>>, RedisFailure> {
+        let name = self.script.name;
+        let outcomes: Vec<Result<T, redis::RedisError>> =
+            redis.pipeline(name, self.pipeline.ignore_errors()).await?;
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.map_err(|error| RedisFailure::of(name, error)))
+            .collect())
+    }
+}
+
 /// `script!("domain/verb", keys)`: the script in `lua/domain/verb.lua`.
 #[macro_export]
 macro_rules! script {
     ($name:literal, $keys:literal) => {
-        $crate::redis::Script::new($name, $keys, || {
-            ::redis::Script::new(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $name, ".lua")))
-        })
+        $crate::redis::Script::new(
+            $name,
+            $keys,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $name, ".lua")),
+            || {
+                ::redis::Script::new(include_str!(concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/lua/",
+                    $name,
+                    ".lua"
+                )))
+            },
+        )
     };
 }

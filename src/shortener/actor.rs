@@ -2,7 +2,6 @@
 //!
 //! Each message is handled in a future of its own; what must be atomic is a script.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,17 +14,18 @@ use super::carrier::Post;
 use super::clicks::Teller;
 use super::digests::Digests;
 use super::error::ShortenerError;
+use super::ledger::Clerk;
 use super::messages::{
     AlignLinks, DecideRequest, DeleteLink, EventPage, FetchLink, FetchProtection, FetchStats, LinkPage,
     ListLinks, ListRequests, PurgeLinks, RequestAccess, SendLinkCode, Shorten, Sweep, Unlock, UpdateLink,
-    Visit, Visited,
+    Visit,
 };
 use super::model::{AllowList, Link, Lock, Protection, ReservedWords, ShortCode};
 use super::safety::Safety;
 use super::safety::undecided::Undecided;
 use super::store::{Attempt, Changes, Claimed, LinkStore, Updated};
 use super::target::{LongUrl, OwnHosts};
-use super::visitor::{AgentClasses, Visitor, referrer_host};
+use super::visitor::Visitor;
 use crate::actor::{Ask, AskError};
 use crate::auth::error::HashError;
 use crate::auth::messages::{HashPassword, VerifyPassword};
@@ -34,7 +34,6 @@ use crate::config::{GuessConfig, ShortenerConfig};
 use crate::notifier::messages::Notify;
 use crate::redis::Redis;
 use crate::users::model::UserId;
-use crate::values::network;
 
 /// Random codes tried before giving up; with 56^7 of them the second is never needed.
 const CODE_TRIES: usize = 8;
@@ -61,6 +60,17 @@ pub struct OwnPlaces {
     pub safety: Safety,
 }
 
+/// The ways of a shortener to the datastore, and around it.
+#[derive(Debug)]
+pub struct Ways {
+    /// For what is small and urgent.
+    pub redis: Redis,
+    /// For what is large.
+    pub bulk: Redis,
+    /// Follows what is remembered.
+    pub clerk: Rc<Clerk>,
+}
+
 /// Whom it asks.
 #[derive(Debug)]
 pub struct Asks {
@@ -84,24 +94,23 @@ pub(super) struct Links {
     undecided: Option<Undecided>,
     hash: Ask<HashPassword>,
     pub(super) verify: Ask<VerifyPassword>,
-    agents: RefCell<AgentClasses>,
+    pub(super) clerk: Rc<Clerk>,
     code_length: usize,
-    full_ips: bool,
     pub(super) visitor_guesses: GuessConfig,
     pub(super) link_guesses: GuessConfig,
 }
 
 impl Shortener {
-    /// A shortener on this worker's connections: one for what is small and urgent, one for what is large.
+    /// A shortener on this thread.
     pub fn new(
-        redis: Redis,
-        bulk: Redis,
+        ways: Ways,
         places: OwnPlaces,
         secret: &SecretString,
         asks: Asks,
         config: &ShortenerConfig,
     ) -> Self {
         let Asks { hash, verify, notify } = asks;
+        let Ways { redis, bulk, clerk } = ways;
         let post = Post::new(redis.clone(), secret, notify);
         let store = LinkStore::new(redis.clone(), bulk, config);
         let links = Links {
@@ -114,9 +123,8 @@ impl Shortener {
             places,
             hash,
             verify,
-            agents: RefCell::default(),
+            clerk,
             code_length: config.code_length,
-            full_ips: config.full_ips,
             visitor_guesses: config.visitor_guesses,
             link_guesses: config.link_guesses,
         };
@@ -245,6 +253,8 @@ impl Links {
             }
             None => claim.await?,
         };
+        // There may have been another link until a moment ago.
+        self.clerk.memory().forget(code.as_str());
         match (claimed, listing) {
             (Claimed::Made { created_ms }, _) => Ok(Some(created_ms)),
             (Claimed::TakenByOther, Some((owner, listing))) => {
@@ -255,17 +265,15 @@ impl Links {
         }
     }
 
-    async fn visit(&self, message: Visit) -> Result<Visited, ShortenerError> {
-        self.follow(&message.code, &self.attempt(&message.visitor), message.takes_notice).await
-    }
-
     async fn fetch(&self, message: FetchLink) -> Result<Link, ShortenerError> {
+        self.clerk.settle().await;
         let link = self.store.fetch(&message.code, &message.owner).await?.ok_or(ShortenerError::NotFound)?;
         Ok(self.shown(link))
     }
 
     async fn list(&self, message: ListLinks) -> Result<LinkPage, ShortenerError> {
         let ListLinks { owner, page, limit, search } = message;
+        self.clerk.settle().await;
         let (skip, limit) = (u64::from(page - 1) * u64::from(limit), u64::from(limit));
         let Some(search) = search else {
             let (links, total) = self.listed(&owner, skip, limit).await?;
@@ -347,10 +355,12 @@ impl Links {
 
         let update = self.store.update(code, owner, &changes);
         let updated = match reader {
-            Some(reader) => reader.around(code, update, |updated| *updated == Updated::Done).await?,
-            None => update.await?,
+            Some(reader) => reader.around(code, update, |updated| *updated == Updated::Done).await,
+            None => update.await,
         };
-        match updated {
+        // Whatever came of it: nobody knows what a lost answer said.
+        self.clerk.memory().forget(code.as_str());
+        match updated? {
             Updated::Done => self.fetch(FetchLink { code: code.clone(), owner: owner.clone() }).await,
             Updated::Missing | Updated::NotOwner => Err(ShortenerError::NotFound),
             Updated::LacksPassword => Err(ShortenerError::Invalid {
@@ -373,7 +383,9 @@ impl Links {
     async fn delete(&self, message: DeleteLink) -> Result<(), ShortenerError> {
         let DeleteLink { code, owner } = message;
         let listing = self.store.listing(&owner, &code).await?;
-        if !self.store.delete(&code, &owner).await? {
+        let deleted = self.store.delete(&code, &owner).await;
+        self.clerk.memory().forget(code.as_str());
+        if !deleted? {
             return Err(ShortenerError::NotFound);
         }
         if let Some(listing) = listing {
@@ -384,6 +396,7 @@ impl Links {
 
     async fn stats(&self, message: FetchStats) -> Result<EventPage, ShortenerError> {
         let FetchStats { code, owner, page, limit } = message;
+        self.clerk.settle().await;
         let skip = u64::from(page - 1) * u64::from(limit);
         let (events, total) =
             self.store.stats(&code, &owner, skip, u64::from(limit)).await?.ok_or(ShortenerError::NotFound)?;
@@ -409,13 +422,12 @@ impl Links {
     }
 
     pub(super) fn attempt(&self, visitor: &Visitor) -> Attempt {
-        let ip = if self.full_ips { visitor.ip } else { network::truncated(visitor.ip) };
-        Attempt {
-            http_method: visitor.http_method,
-            ip,
-            referrer: visitor.referrer.as_deref().and_then(referrer_host).unwrap_or_default(),
-            agent: self.agents.borrow_mut().of(&visitor.user_agent).as_str(),
-        }
+        self.clerk.describe(visitor, |visit| Attempt {
+            http_method: visit.http_method,
+            ip: visit.ip,
+            referrer: visit.referrer.to_owned(),
+            agent: visit.agent.as_str(),
+        })
     }
 }
 

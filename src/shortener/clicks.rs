@@ -18,7 +18,7 @@ use super::carrier::Post;
 use super::error::ShortenerError;
 use super::messages::Sweep;
 use super::model::ShortCode;
-use super::store::{Followed, LinkStore, Outcome};
+use super::store::{Counted, Followed, LinkStore, Outcome};
 use crate::outbox::{Due, LEASE_LIMIT_MS, Register};
 use crate::redis::{Redis, RedisFailure};
 
@@ -32,6 +32,30 @@ const LEAVE_AGE_MS: u64 = LEASE_LIMIT_MS + 3_000;
 const SWEEP_COUNT: usize = 1_000;
 const SWEEP_PARALLEL: usize = 16;
 const SWEEP_TIME: Duration = Duration::from_secs(4);
+
+/// What a script says that counts clicks.
+pub(super) trait Counting {
+    /// Whether nothing was counted because the link has to be entered first; then, whether its owner was never told of any.
+    fn is_unentered(&self) -> Option<bool>;
+}
+
+impl Counting for Followed {
+    fn is_unentered(&self) -> Option<bool> {
+        match self {
+            Self::Unentered { never_told } => Some(*never_told),
+            _ => None,
+        }
+    }
+}
+
+impl Counting for Counted {
+    fn is_unentered(&self) -> Option<bool> {
+        match self {
+            Self::Unentered { never_told } => Some(*never_told),
+            _ => None,
+        }
+    }
+}
 
 /// Tells owners of clicks.
 #[derive(Debug)]
@@ -55,6 +79,42 @@ impl Teller {
             Outcome::Missing | Outcome::Nothing | Outcome::Silent => {}
         }
         Ok(true)
+    }
+
+    /// Lets `count` count clicks; what that needs when the owner wants to hear of them, it gets: the time when the link was
+    /// entered among those with untold clicks.
+    pub(super) async fn counted<C: Counting>(
+        self: &Rc<Self>,
+        code: &ShortCode,
+        count: impl AsyncFn(Option<u64>) -> Result<C, RedisFailure>,
+    ) -> Result<C, ShortenerError> {
+        let (mut entered_ms, mut first) = (None, false);
+        for _ in 0..ENTRY_TRIES {
+            let counted = count(entered_ms).await?;
+            match counted.is_unentered() {
+                Some(never_told) => {
+                    first = never_told;
+                    entered_ms = Some(self.untold.enter(code.as_str()).await?);
+                }
+                None => {
+                    if first {
+                        self.tell_soon(code.clone());
+                    }
+                    return Ok(counted);
+                }
+            }
+        }
+        Err(ShortenerError::Contended)
+    }
+
+    /// Tells of clicks while the visitor goes on; if that fails, a sweep does it.
+    fn tell_soon(self: &Rc<Self>, code: ShortCode) {
+        let teller = self.clone();
+        actix::spawn(async move {
+            if let Err(error) = teller.tell(&code).await {
+                tracing::warn!(%error, %code, "clicks are told later");
+            }
+        });
     }
 
     /// Tells of links whose time has come, the oldest first.
@@ -92,41 +152,6 @@ impl Teller {
 }
 
 impl Links {
-    /// Lets `follow` count a click; what that needs when the owner wants to hear of it, it gets: the time when the link was
-    /// entered among those with untold clicks.
-    pub(super) async fn counted(
-        &self,
-        code: &ShortCode,
-        follow: impl AsyncFn(Option<u64>) -> Result<Followed, RedisFailure>,
-    ) -> Result<Followed, ShortenerError> {
-        let (mut entered_ms, mut first) = (None, false);
-        for _ in 0..ENTRY_TRIES {
-            match follow(entered_ms).await? {
-                Followed::Unentered { never_told } => {
-                    first = never_told;
-                    entered_ms = Some(self.teller.untold.enter(code.as_str()).await?);
-                }
-                followed => {
-                    if first {
-                        self.tell_soon(code.clone());
-                    }
-                    return Ok(followed);
-                }
-            }
-        }
-        Err(ShortenerError::Contended)
-    }
-
-    /// Tells of clicks while the visitor goes on; if that fails, a sweep does it.
-    fn tell_soon(&self, code: ShortCode) {
-        let teller: Rc<Teller> = self.teller.clone();
-        actix::spawn(async move {
-            if let Err(error) = teller.tell(&code).await {
-                tracing::warn!(%error, %code, "clicks are told later");
-            }
-        });
-    }
-
     pub(super) async fn sweep(&self, _: Sweep) -> Result<(), ShortenerError> {
         let (carried, told) = join(self.post.sweep(), self.teller.sweep()).await;
         carried.and(told)

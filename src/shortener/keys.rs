@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `{link:<code>}` | HASH | the link | the link's; `shortener.deleted_hold_days` as a tombstone |
 //! | `{link:<code>}:events` | STREAM | attempts, newest `shortener.events_per_link` | `shortener.events_ttl_days` after the last |
+//! | `{link:<code>}:tallies` | HASH | clicks that reached the long URL, see below; about 1,200 fields | 400 days after the last |
 //! | `{link:<code>}:guesses` | HASH | wrong passwords from everywhere | `shortener.link_guesses.forget_secs` |
 //! | `{link:<code>}:guesses:<ip>` | HASH | wrong passwords from an address | `shortener.visitor_guesses.forget_secs` |
 //! | `{link:<code>}:otp:<address>` | HASH | the code mailed to an address: `c` digest, empty for who is not on the list, `g` see below, `n` wrong tries | 10 min |
@@ -33,10 +34,16 @@
 //! `k` attempts that reached the long URL · `f` attempts that did not · `x` tombstone, with `o` and `i` alone ·
 //! `w` addresses that may have codes, one per line · `g` µs when the protection or that list last changed, absent before;
 //! codes made before then are dead · `n` untold clicks, `l` ms when the owner was last told of some, absent before ·
-//! `i` id of the last intent left.
+//! `i` id of the last intent left · `@<writer>` the last position of that journal of which the clicks are counted, for each
+//! that counted here within 30 days.
 //!
 //! Fields of an event: `m` protection · `s` success, 1 or 0 · `h` HTTP method · `i` IP address as stored ·
-//! `r` referrer's host · `a` user agent class. Its time is its id.
+//! `r` referrer's host · `a` user agent class · `t` its time in ms, unless that is its id's.
+//!
+//! Fields of the tallies: `h<n>` hour, `d<n>` day, counted from 1970 in UTC · `r<host>` referrer's host, `r` none, `o` those
+//! that there was no room for · `a<class>` user agent class.
+//!
+//! On the channel `links:changed` the code of a link is published with each change that matters to who follows it.
 
 use std::net::IpAddr;
 
@@ -50,6 +57,15 @@ pub(super) fn link(space: &Keyspace, code: &ShortCode) -> Key {
 
 pub(super) fn events(space: &Keyspace, code: &ShortCode) -> Key {
     space.part("link", code.as_str(), "events")
+}
+
+pub(super) fn tallies(space: &Keyspace, code: &ShortCode) -> Key {
+    space.part("link", code.as_str(), "tallies")
+}
+
+/// The channel on which links that change are named.
+pub(super) fn changes(space: &Keyspace) -> String {
+    space.channel("links", "changed")
 }
 
 pub(super) fn guesses(space: &Keyspace, code: &ShortCode) -> Key {

@@ -5,8 +5,10 @@
 //! protected links open stands in `unlock`, who gets codes and grants in `otp` and `access`, what owners hear of clicks in
 //! `clicks`. [`safety`] knows which targets are not safe for work and which are blocked, `passage` what that means to a visit.
 //!
-//! Invariants: an answered click was counted, in the same step in which the link's state was read, so a link
-//! that is deleted, edited or protected anywhere is so for the very next request; the target of a protected
+//! Open links are followed from [`memory`], and their clicks wait in the [`ledger`] to be counted.
+//!
+//! Invariants: an answered click is counted, once, whatever dies; a link that is deleted, edited or protected through this
+//! node is so for the very next request, through another one within a quarter of a second; the target of a protected
 //! link is told only to who opened it, or owns it.
 
 mod access;
@@ -16,6 +18,8 @@ mod clicks;
 mod digests;
 pub mod error;
 mod keys;
+pub mod ledger;
+mod memory;
 pub mod messages;
 pub mod model;
 mod otp;
@@ -29,3 +33,5 @@ mod unlock;
 pub mod visitor;
 
 pub use actor::{Asks, Shortener};
+pub use ledger::{Clerk, Ledger};
+pub use memory::{Memory, listen};

@@ -4,18 +4,87 @@
 //! followed or unlocked under lists that nobody has held it against; so a list that changes holds for the next visit, and a
 //! visit costs more than one script only once per link and edition.
 
+use std::time::Duration;
+
 use super::actor::Links;
 use super::error::ShortenerError;
-use super::messages::Visited;
+use super::ledger::Followed as Passage;
+use super::memory::Remembered;
+use super::messages::{Visit, Visited};
 use super::model::{Link, ShortCode};
-use super::store::{Attempt, Changes, Followed};
+use super::store::{Attempt, Changes, Followed, Looked};
 use super::target::LongUrl;
+use super::visitor::Visitor;
+use crate::redis::RedisFailure;
 
 /// How often a visit starts over because link or lists changed meanwhile.
 const TRIES: usize = 3;
+/// How long the datastore may take to say what a link is.
+const LOOK_TIME: Duration = Duration::from_millis(400);
 
 impl Links {
-    /// Where a visit ends; it is counted.
+    /// Where a visit ends; it is counted, or will be, whatever happens.
+    pub(super) async fn visit(&self, message: Visit) -> Result<Visited, ShortenerError> {
+        let Visit { code, visitor, takes_notice } = message;
+        match self.clerk.follow(code.as_str(), || visitor.clone()) {
+            Passage::Open(link) => return Ok(Visited::Open(link.target.to_string())),
+            Passage::Unknown => {
+                if let Some(link) = self.look(&code, &visitor).await? {
+                    return Ok(Visited::Open(link.target.to_string()));
+                }
+            }
+            Passage::Guarded | Passage::Full => {}
+        }
+        let visited = self.follow(&code, &self.attempt(&visitor), takes_notice).await?;
+        if matches!(visited, Visited::Open(_)) {
+            self.tally_soon(code, visitor);
+        }
+        Ok(visited)
+    }
+
+    /// Follows a link that is not remembered, if it is open, and remembers it. Looking twice does no harm, so an answer that
+    /// was lost can be done without: what was remembered long ago is better than nothing.
+    async fn look(&self, code: &ShortCode, visitor: &Visitor) -> Result<Option<Remembered>, ShortenerError> {
+        let lists = self.places.safety.lists.blocking();
+        let edition = lists.as_ref().and_then(|lists| lists.edition());
+        let memory = self.clerk.memory();
+        let reading = memory.begin_reading(code);
+        let looked = actix::clock::timeout(LOOK_TIME, self.store.look(code, edition)).await;
+        let passage = match looked.unwrap_or_else(|_| Err(RedisFailure::late("HMGET link"))) {
+            Ok(Looked::Missing) => return Err(ShortenerError::NotFound),
+            Ok(Looked::Open(link)) => {
+                let link = memory.remember(code, reading, link);
+                self.clerk.counted(code.as_str(), link, || visitor.clone())
+            }
+            Ok(Looked::Guarded) => {
+                memory.remember_guarded(code, reading);
+                Passage::Guarded
+            }
+            Ok(Looked::Unvetted) => Passage::Guarded,
+            Err(failure) => match self.clerk.follow_stale(code.as_str(), || visitor.clone()) {
+                Passage::Open(link) => Passage::Open(link),
+                _ => return Err(failure.into()),
+            },
+        };
+        Ok(match passage {
+            Passage::Open(link) => Some(link),
+            _ => None,
+        })
+    }
+
+    /// Tallies a click that was counted by a script, if its link wants that, while the visitor goes on.
+    pub(super) fn tally_soon(&self, code: ShortCode, visitor: Visitor) {
+        let (store, clerk) = (self.store.clone(), self.clerk.clone());
+        actix::spawn(async move {
+            match store.recorded_since(&code).await {
+                Ok(Some(created_ms)) => clerk.tally(&code, created_ms, &visitor),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, %code, "a click is not tallied"),
+            }
+        });
+    }
+
+    /// Lets the datastore decide and count a visit.
     pub(super) async fn follow(
         &self,
         code: &ShortCode,
@@ -26,7 +95,7 @@ impl Links {
         let edition = lists.as_ref().and_then(|lists| lists.edition());
         let visit = async |entered| self.store.visit(code, attempt, takes_notice, edition, entered).await;
         for _ in 0..TRIES {
-            match self.counted(code, visit).await? {
+            match self.teller.counted(code, visit).await? {
                 Followed::Missing => return Err(ShortenerError::NotFound),
                 Followed::Open(url) => return Ok(Visited::Open(url)),
                 Followed::Protected(protection) => return Ok(Visited::Protected(protection)),

@@ -1,11 +1,11 @@
 //! The shortener's only way to the datastore: one function per script.
 
 mod access;
+mod counting;
+mod standing;
 
 use std::net::IpAddr;
 use std::str::FromStr;
-
-mod standing;
 
 use redis::{Value, cmd, pipe};
 use serde::Serialize;
@@ -19,6 +19,7 @@ use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::users::model::UserId;
 pub(super) use access::{Asking, Deciding, MailLimit, Outcome};
+pub(super) use counting::{Count, Counted, Looked, MARKER_LIFE_US, Pulse};
 
 static CLAIM: Script = script!("shortener/claim", 1);
 /// Wrong tries that a code dies of.
@@ -28,7 +29,7 @@ static VISIT: Script = script!("shortener/visit", 2);
 static UNLOCK: Script = script!("shortener/unlock", 3);
 static TURN_AWAY: Script = script!("shortener/turn_away", 1);
 static UPDATE: Script = script!("shortener/update", 4);
-static DELETE: Script = script!("shortener/delete", 5);
+static DELETE: Script = script!("shortener/delete", 6);
 static STATS: Script = script!("shortener/stats", 2);
 static INDEX: Script = script!("shortener/index", 1);
 static UNINDEX: Script = script!("shortener/unindex", 1);
@@ -179,6 +180,15 @@ impl LinkStore {
         keys::events(self.redis.keyspace(), code)
     }
 
+    /// Where changes of links are told.
+    fn channel(&self) -> String {
+        keys::changes(self.redis.keyspace())
+    }
+
+    fn tallies(&self, code: &ShortCode) -> Key {
+        keys::tallies(self.redis.keyspace(), code)
+    }
+
     fn event(&self, attempt: &Attempt) -> Vec<u8> {
         let event = Event {
             keep: self.events_per_link,
@@ -273,7 +283,8 @@ impl LinkStore {
     }
 
     pub(super) async fn classify(&self, code: &ShortCode, url: &str, safe: bool) -> Result<(), RedisFailure> {
-        CLASSIFY.keys([&self.link(code)]).arg(url).arg(u8::from(safe)).run(&self.redis).await
+        let call = CLASSIFY.keys([&self.link(code)]).arg(url).arg(u8::from(safe));
+        call.arg(self.channel()).arg(code.as_str()).run(&self.redis).await
     }
 
     /// `None` when there is no such link, or its owner's account is closed.
@@ -378,7 +389,7 @@ impl LinkStore {
     ) -> Result<Updated, RedisFailure> {
         let [requests, asked, closed] = self.request_keys(code);
         let call = UPDATE.keys([&self.link(code), &requests, &asked, &closed]);
-        let call = call.arg(owner.as_str()).arg(changes);
+        let call = call.arg(owner.as_str()).arg(self.channel()).arg(code.as_str()).arg(changes);
         let code: u8 = call.run(&self.redis).await?;
         Ok(match code {
             0 => Updated::Missing,
@@ -393,8 +404,10 @@ impl LinkStore {
     /// False when there is no such link of `owner`.
     pub(super) async fn delete(&self, code: &ShortCode, owner: &UserId) -> Result<bool, RedisFailure> {
         let [requests, asked, closed] = self.request_keys(code);
-        let call = DELETE.keys([&self.link(code), &self.events(code), &requests, &asked, &closed]);
-        let code: u8 = call.arg(owner.as_str()).arg(self.hold_secs).run(&self.redis).await?;
+        let (link, events, tallies) = (self.link(code), self.events(code), self.tallies(code));
+        let call = DELETE.keys([&link, &events, &tallies, &requests, &asked, &closed]);
+        let call = call.arg(owner.as_str()).arg(self.hold_secs).arg(self.channel()).arg(code.as_str());
+        let code: u8 = call.run(&self.redis).await?;
         Ok(code == 2)
     }
 

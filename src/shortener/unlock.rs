@@ -49,11 +49,12 @@ impl Links {
         for _ in 0..UNLOCK_TRIES {
             let shown = self.show(&code, &key, &visitor).await?;
             let unlock = async |entered| self.store.unlock(&code, &attempt, shown.proof(), entered).await;
-            match self.counted(&code, unlock).await? {
+            match self.teller.counted(&code, unlock).await? {
                 Followed::Open(url) => {
                     if let Key::Code { email, .. } = &key {
                         self.forgive_code_soon(&code, email);
                     }
+                    self.tally_soon(code, visitor);
                     return Ok(url);
                 }
                 Followed::Missing => return Err(ShortenerError::NotFound),

@@ -88,6 +88,9 @@ pub enum AgentClass {
 }
 
 impl AgentClass {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [Self::Desktop, Self::Mobile, Self::Preview, Self::Bot, Self::Unknown];
+
     /// Its name in events.
     pub const fn as_str(self) -> &'static str {
         match self {

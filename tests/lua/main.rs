@@ -23,6 +23,7 @@ mod presence;
 mod realtime;
 mod shortener;
 mod shortener_access;
+mod shortener_counting;
 mod shortener_safety;
 mod throttle;
 mod users;

@@ -5,7 +5,7 @@ use crate::Bench;
 const EVENT: &str = r#"{"keep":100,"ttl":3600,"h":"GET","i":"203.0.113.0","r":"news.example","a":"desktop"}"#;
 
 /// A link with all that is deleted with it.
-const LINK_KEYS: [&str; 5] = ["link", "events", "requests", "asked", "closed"];
+const LINK_KEYS: [&str; 6] = ["link", "events", "tallies", "requests", "asked", "closed"];
 
 /// 0, 1 or 2, as before the time.
 fn claim(bench: &mut Bench, owner: &str, fields: &[&str]) -> i64 {
@@ -22,7 +22,8 @@ fn unlock(bench: &mut Bench, hash: &str, matched: &str) -> Value {
 }
 
 fn update(bench: &mut Bench, arguments: &[&str]) -> i64 {
-    bench.run("shortener/update", &["link", "requests", "asked", "closed"], arguments)
+    let arguments = [&arguments[..1], &["changed", "abc"], &arguments[1..]].concat();
+    bench.run("shortener/update", &["link", "requests", "asked", "closed"], &arguments)
 }
 
 fn clicks(bench: &mut Bench) -> (Option<i64>, Option<i64>) {
@@ -51,7 +52,7 @@ fn claim_makes_a_link_once_and_knows_whose_it_is() {
 fn a_tombstone_is_claimed_by_its_owner_alone() {
     let mut bench = Bench::new();
     claim(&mut bench, "u1", &["m", "PASSWORD", "h", "x"]);
-    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 2);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60", "changed", "abc"]), 2);
     assert_eq!(claim(&mut bench, "u2", &[]), 0);
     assert_eq!(claim(&mut bench, "", &[]), 0);
     assert_eq!(claim(&mut bench, "u1", &[]), 1);
@@ -65,7 +66,7 @@ fn ids_of_intents_go_on_from_those_of_the_link_that_was_deleted() {
     let mut bench = Bench::new();
     claim(&mut bench, "u1", &["i", "9000000000000000"]);
     for _ in 0..2 {
-        assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 2);
+        assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60", "changed", "abc"]), 2);
         let tombstone: std::collections::BTreeMap<String, String> = bench.command("HGETALL", "link", &[]);
         let kept: Vec<_> = tombstone.iter().map(|(field, value)| (field.as_str(), value.as_str())).collect();
         assert_eq!(kept, [("i", "9000000000000000"), ("o", "u1"), ("x", "1")]);
@@ -99,7 +100,7 @@ fn visit_stops_at_a_protected_link_and_counts_the_attempt() {
 fn visit_finds_no_deleted_link() {
     let mut bench = Bench::new();
     claim(&mut bench, "u1", &[]);
-    bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]);
+    bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60", "changed", "abc"]);
     assert_eq!(visit(&mut bench), Value::Nil);
     assert_eq!(clicks(&mut bench), (None, None));
 }
@@ -138,12 +139,12 @@ fn update_changes_for_the_owner_and_keeps_protection_whole() {
 #[test]
 fn delete_leaves_a_tombstone_that_lapses() {
     let mut bench = Bench::new();
-    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 0);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60", "changed", "abc"]), 0);
     claim(&mut bench, "u1", &["a", "1"]);
     visit(&mut bench);
-    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u2", "60"]), 1);
-    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 2);
-    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60"]), 0, "twice");
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u2", "60", "changed", "abc"]), 1);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60", "changed", "abc"]), 2);
+    assert_eq!(bench.run::<i64>("shortener/delete", &LINK_KEYS, &["u1", "60", "changed", "abc"]), 0, "twice");
     assert_eq!(bench.command::<i64>("EXISTS", "events", &[]), 0);
     let ttl: i64 = bench.command("TTL", "link", &[]);
     assert!((59..=60).contains(&ttl), "{ttl}");
@@ -204,7 +205,7 @@ fn unindex_takes_off_the_listing_it_was_told_of_and_no_newer_one() {
 }
 
 fn suspend(bench: &mut Bench, owner: &str, generation: &str, as_of_ms: i64) -> i64 {
-    bench.run("shortener/suspend", &["link"], &[owner, generation, &as_of_ms.to_string()])
+    bench.run("shortener/suspend", &["link"], &[owner, generation, &as_of_ms.to_string(), "changed", "abc"])
 }
 
 #[test]
@@ -244,13 +245,13 @@ fn unlock_opens_no_suspended_link() {
 #[test]
 fn purge_removes_a_link_and_keeps_its_code_from_everybody_for_a_while() {
     let mut bench = Bench::new();
-    let keys = ["link", "events", "requests", "asked", "closed", "notices", "guesses", "mails"];
-    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 0);
+    let keys = ["link", "events", "tallies", "requests", "asked", "closed", "notices", "guesses", "mails"];
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60", "changed", "abc"]), 0);
     claim(&mut bench, "u1", &["a", "1"]);
     visit(&mut bench);
     bench.command::<i64>("HSET", "guesses", &["fails", "1"]);
-    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u2", "60"]), 0);
-    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 1);
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u2", "60", "changed", "abc"]), 0);
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60", "changed", "abc"]), 1);
     let left: Vec<String> = bench.command("HGETALL", "link", &[]);
     assert_eq!(left, ["x", "1"], "nothing says whose it was");
     assert!((1..=60).contains(&bench.command::<i64>("TTL", "link", &[])));
@@ -259,7 +260,7 @@ fn purge_removes_a_link_and_keeps_its_code_from_everybody_for_a_while() {
     for owner in ["", "u1", "u2"] {
         assert_eq!(claim(&mut bench, owner, &[]), 0, "{owner}");
     }
-    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60"]), 0, "again");
+    assert_eq!(bench.run::<i64>("shortener/purge", &keys, &["u1", "60", "changed", "abc"]), 0, "again");
 }
 
 #[test]

@@ -20,12 +20,13 @@ fn make(bench: &mut Bench, fields: &[&str]) {
 }
 
 fn update(bench: &mut Bench, fields: &[&str]) -> i64 {
-    let arguments: Vec<&str> = [&["u1"], fields].concat();
+    let arguments: Vec<&str> = [&["u1", "changed", "abc"], fields].concat();
     bench.run("shortener/update", &["link", "requests", "asked", "closed"], &arguments)
 }
 
 fn delete(bench: &mut Bench) -> i64 {
-    bench.run("shortener/delete", &["link", "events", "requests", "asked", "closed"], &["u1", "60"])
+    let keys = ["link", "events", "tallies", "requests", "asked", "closed"];
+    bench.run("shortener/delete", &keys, &["u1", "60", "changed", "abc"])
 }
 
 fn url() -> Value {

@@ -103,7 +103,8 @@ fn vet_notes_nothing_of_another_target() {
     claim(&mut bench, &[]);
     assert_eq!(vet(&mut bench, "https://other.example/", "e1"), 0);
     assert_eq!(bench.command::<Option<String>>("HGET", "link", &["b"]), None);
-    bench.run::<i64>("shortener/delete", &["link", "events", "requests", "asked", "spent"], &["u1", "60"]);
+    let keys = ["link", "events", "tallies", "requests", "asked", "spent"];
+    bench.run::<i64>("shortener/delete", &keys, &["u1", "60", "changed", "abc"]);
     assert_eq!(vet(&mut bench, URL, "e1"), 0);
     assert_eq!(bench.command::<i64>("HLEN", "link", &[]), 2, "a tombstone stays one");
 }
@@ -111,8 +112,9 @@ fn vet_notes_nothing_of_another_target() {
 #[test]
 fn classify_notes_what_its_maker_has_not_said_of_the_same_target() {
     let mut bench = Bench::new();
-    let classify =
-        |bench: &mut Bench, url: &str| bench.run::<i64>("shortener/classify", &["link"], &[url, "0"]);
+    let classify = |bench: &mut Bench, url: &str| {
+        bench.run::<i64>("shortener/classify", &["link"], &[url, "0", "changed", "abc"])
+    };
     assert_eq!(classify(&mut bench, URL), 0);
     claim(&mut bench, &[]);
     assert_eq!(classify(&mut bench, "https://other.example/"), 0);

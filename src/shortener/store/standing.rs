@@ -11,7 +11,7 @@ use crate::users::messages::Standing;
 use crate::users::model::UserId;
 
 static SUSPEND: Script = script!("shortener/suspend", 1);
-static PURGE: Script = script!("shortener/purge", 8);
+static PURGE: Script = script!("shortener/purge", 9);
 
 impl LinkStore {
     /// A page of an owner's codes from a listing on, the newest first, and where the next one begins.
@@ -43,7 +43,8 @@ impl LinkStore {
         standing: Standing,
     ) -> Result<bool, RedisFailure> {
         let call = SUSPEND.keys([&self.link(code)]).arg(owner.as_str()).arg(standing.generation);
-        let code: u8 = call.arg(standing.as_of_us / 1000).run(&self.redis).await?;
+        let call = call.arg(standing.as_of_us / 1000).arg(self.channel()).arg(code.as_str());
+        let code: u8 = call.run(&self.redis).await?;
         Ok(code == 2)
     }
 
@@ -57,8 +58,10 @@ impl LinkStore {
         let [requests, asked, closed] = self.request_keys(code);
         let (guesses, mails) = (keys::guesses(space, code), keys::link_mails(space, code));
         let (link, events, notices) = (self.link(code), self.events(code), self.notices(code));
-        let call = PURGE.keys([&link, &events, &requests, &asked, &closed, &notices, &guesses, &mails]);
-        call.arg(owner.as_str()).arg(self.hold_secs).run(&self.redis).await
+        let tallies = self.tallies(code);
+        let keys = [&link, &events, &tallies, &requests, &asked, &closed, &notices, &guesses, &mails];
+        let call = PURGE.keys(keys).arg(owner.as_str()).arg(self.hold_secs);
+        call.arg(self.channel()).arg(code.as_str()).run(&self.redis).await
     }
 
     /// Takes codes off their owner's list, however they were listed.

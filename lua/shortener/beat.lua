@@ -1,0 +1,8 @@
+#!lua
+-- Publishes a beat where changes of links are published. A script, so that a replica refuses it: what is heard from one proves
+-- nothing.
+-- ARGV[1]  channel
+-- ARGV[2]  the beat
+-- Returns 1
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+return 1

@@ -1,0 +1,206 @@
+//! Brings clicks of the journal to the datastore.
+//!
+//! Invariants: what may have been counted in parts, by a process that died, is compared link by link with what the
+//! datastore says it has of it; what is sent again, because nobody knows what became of it, is sent unchanged; of one link,
+//! no click is counted before an earlier one of this journal.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+
+use super::fold::{Folder, Retention};
+use super::record::Click;
+use crate::journal::{Batch, Journal, WriterId};
+use crate::redis::RedisFailure;
+use crate::shortener::clicks::Teller;
+use crate::shortener::error::ShortenerError;
+use crate::shortener::model::ShortCode;
+use crate::shortener::store::{Count, Counted, LinkStore, MARKER_LIFE_US};
+
+/// Calls of the script in one round trip.
+const CALLS: usize = 256;
+/// Links whose markers are asked for in one round trip.
+const MARKERS: usize = 1_000;
+/// Pause between tries while the datastore is away.
+const RETRY: Duration = Duration::from_millis(100);
+/// How often what the datastore does not understand is tried.
+const TRIES: usize = 5;
+
+/// Counts what it is given, however long that takes.
+#[derive(Debug)]
+pub(in crate::shortener) struct Applier {
+    journal: Arc<Journal>,
+    store: LinkStore,
+    teller: Rc<Teller>,
+    retention: Retention,
+    /// In whose place clicks are counted that somebody else's positions are in the way of.
+    substitute: RefCell<Option<WriterId>>,
+}
+
+impl Applier {
+    pub(in crate::shortener) fn new(
+        journal: Arc<Journal>,
+        store: LinkStore,
+        teller: Rc<Teller>,
+        retention: Retention,
+    ) -> Self {
+        Self { journal, store, teller, retention, substitute: RefCell::default() }
+    }
+
+    /// Counts a batch; returns when that is done.
+    pub(super) async fn apply(&self, batch: &Batch) {
+        let writer = batch.writer.as_str();
+        let mut clicks: Vec<(u64, Click<'_>)> = batch
+            .iter()
+            .filter_map(|(position, record)| Some((position.get(), Click::decode(record)?)))
+            .collect();
+        if clicks.len() < batch.len() {
+            tracing::error!(
+                records = batch.len() - clicks.len(),
+                "the journal has records that are no clicks"
+            );
+        }
+        if batch.recovered {
+            clicks = self.not_counted(writer, clicks).await;
+        }
+        let mut folder = Folder::new(self.retention);
+        for (position, click) in &clicks {
+            folder.add(*position, click);
+        }
+        for mut wave in folder.finish() {
+            while !wave.is_empty() {
+                let some = wave.split_off(wave.len().saturating_sub(CALLS));
+                self.count(writer, some, batch.recovered).await;
+            }
+        }
+    }
+
+    /// What the datastore does not have yet of what an earlier process left.
+    async fn not_counted<'a>(&self, writer: &str, clicks: Vec<(u64, Click<'a>)>) -> Vec<(u64, Click<'a>)> {
+        let codes: HashSet<&str> = clicks.iter().map(|(_, click)| click.code).collect();
+        let codes: Vec<ShortCode> = codes.into_iter().filter_map(ShortCode::parse).collect();
+        let mut counted: HashMap<&str, u64> = HashMap::with_capacity(codes.len());
+        for some in codes.chunks(MARKERS) {
+            let markers = loop {
+                match self.store.markers(writer, some).await {
+                    Ok(markers) => break markers,
+                    Err(error) => pause(&error).await,
+                }
+            };
+            counted.extend(some.iter().map(ShortCode::as_str).zip(markers));
+        }
+        let now_us = Utc::now().timestamp_micros().unsigned_abs();
+        let found = clicks.len();
+        let (left, old): (Vec<_>, Vec<_>) = clicks
+            .into_iter()
+            .filter(|(position, click)| counted.get(click.code).is_some_and(|marker| position > marker))
+            .partition(|(position, _)| now_us.saturating_sub(*position) < MARKER_LIFE_US);
+        if !old.is_empty() {
+            // Their markers may be gone, so nobody knows whether they were counted.
+            tracing::error!(clicks = old.len(), "clicks of more than 30 days ago are not counted any more");
+            given_up(old.len() as u64);
+        }
+        tracing::info!(found, left = left.len(), "an earlier process left clicks in the journal");
+        left
+    }
+
+    /// Counts clicks on different links. `repeated`: parts of this may have been sent before.
+    async fn count(&self, writer: &str, mut waiting: Vec<Count>, mut repeated: bool) {
+        let mut misunderstood = 0;
+        while !waiting.is_empty() {
+            let refs: Vec<&Count> = waiting.iter().collect();
+            let failure = match self.store.count(writer, &refs, None).await {
+                Err(error) => Some(error),
+                Ok(outcomes) => {
+                    let mut failure = None;
+                    let mut left = Vec::new();
+                    for (count, outcome) in waiting.into_iter().zip(outcomes) {
+                        if let Err(error) = self.settle(writer, &count, outcome, repeated).await {
+                            failure = Some(error);
+                            left.push(count);
+                        }
+                    }
+                    waiting = left;
+                    failure
+                }
+            };
+            repeated = true;
+            let Some(error) = failure else { continue };
+            misunderstood += usize::from(matches!(error, RedisFailure::Unexpected { .. }));
+            if misunderstood > TRIES {
+                let clicks = waiting.iter().map(|count| count.clicks).sum();
+                tracing::error!(%error, clicks, "clicks are given up: the datastore cannot take them");
+                return given_up(clicks);
+            }
+            pause(&error).await;
+        }
+    }
+
+    /// Does what an outcome asks for; an error when the clicks are to be counted again.
+    async fn settle(
+        &self,
+        writer: &str,
+        count: &Count,
+        outcome: Result<Counted, RedisFailure>,
+        repeated: bool,
+    ) -> Result<(), RedisFailure> {
+        match outcome? {
+            Counted::Before if repeated => Ok(()),
+            Counted::Before | Counted::Partly => self.substitute(count).await,
+            Counted::Unentered { .. } => {
+                let follow = async |entered| self.count_one(writer, count, entered).await;
+                match self.teller.counted(&count.code, follow).await {
+                    Ok(_) => Ok(()),
+                    Err(ShortenerError::Redis(failure)) => Err(failure),
+                    Err(error) => Err(RedisFailure::of("shortener/count", io::Error::other(error).into())),
+                }
+            }
+            Counted::Untrimmed => self.store.trim_tallies(&count.code).await,
+            Counted::Done | Counted::Gone => Ok(()),
+        }
+    }
+
+    async fn count_one(
+        &self,
+        writer: &str,
+        count: &Count,
+        entered_ms: Option<u64>,
+    ) -> Result<Counted, RedisFailure> {
+        let mut outcomes = self.store.count(writer, &[count], entered_ms).await?;
+        outcomes.pop().unwrap_or_else(|| Err(RedisFailure::malformed("shortener/count", "no answer")))
+    }
+
+    /// Somebody else has counted positions under our name: a copy of this data directory is in use. From now on the journal
+    /// has another name, under which these clicks are counted too.
+    async fn substitute(&self, count: &Count) -> Result<(), RedisFailure> {
+        let known = self.substitute.borrow().clone();
+        let writer = match known {
+            Some(writer) => writer,
+            None => {
+                tracing::error!(
+                    "another node counts from a copy of this data directory; give each node its own"
+                );
+                let writer = self
+                    .journal
+                    .renew_writer()
+                    .map_err(|error| RedisFailure::of("shortener/count", error.into()))?;
+                self.substitute.borrow_mut().insert(writer).clone()
+            }
+        };
+        self.count_one(writer.as_str(), count, None).await.map(|_| ())
+    }
+}
+
+async fn pause(error: &RedisFailure) {
+    tracing::debug!(%error, "clicks wait for the datastore");
+    tokio::time::sleep(RETRY).await;
+}
+
+fn given_up(clicks: u64) {
+    metrics::counter!("ayrene_clicks_given_up_total").increment(clicks);
+}

@@ -1,0 +1,199 @@
+//! Works off the journal of clicks.
+//!
+//! Owns the reading end, on a thread of its own: adding up and waiting for the datastore must hold up no redirect. Invariant: a
+//! part of the journal is given up only when all of it is counted.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, AsyncContext, Context, Message, WrapFuture};
+use secrecy::SecretString;
+
+use super::Ledger;
+use super::applier::Applier;
+use super::fold::Retention;
+use crate::actor::Ask;
+use crate::config::ShortenerConfig;
+use crate::journal::{Journal, Reader};
+use crate::notifier::messages::Notify;
+use crate::redis::Redis;
+use crate::shortener::carrier::Post;
+use crate::shortener::clicks::Teller;
+use crate::shortener::error::ShortenerError;
+use crate::shortener::memory::Memory;
+use crate::shortener::store::LinkStore;
+
+/// Pause between two rounds; longer when a round takes long, so that it takes a tenth of the time at most.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const REST: u32 = 9;
+/// Records read at once.
+const BATCH: usize = 131_072;
+const GAUGES: Duration = Duration::from_secs(1);
+/// Moments remembered for the age of the first click that waits.
+const MOMENTS: usize = 4096;
+
+/// Counts everything and leaves an empty journal; nothing is appended any more.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), ShortenerError>")]
+pub struct Close;
+
+/// Counts clicks.
+#[derive(Debug)]
+pub struct Bookkeeper {
+    books: Rc<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    ledger: Arc<Ledger>,
+    memory: Arc<Memory>,
+    applier: Applier,
+    sync_every: Duration,
+    reader: RefCell<Option<Reader>>,
+    /// When the journal ended where, the oldest first.
+    moments: RefCell<VecDeque<(u64, Instant)>>,
+}
+
+impl Bookkeeper {
+    /// A bookkeeper on the current thread, `redis` being its connection; there is one per ledger.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        memory: Arc<Memory>,
+        redis: Redis,
+        secret: &SecretString,
+        notify: Ask<Notify>,
+        config: &ShortenerConfig,
+    ) -> Self {
+        let store = LinkStore::new(redis.clone(), redis.clone(), config);
+        let post = Post::new(redis.clone(), secret, notify);
+        let teller = Rc::new(Teller::new(redis, store.clone(), post));
+        let books = Books {
+            reader: RefCell::new(Some(ledger.journal.reader())),
+            applier: Applier::new(ledger.journal.clone(), store, teller, Retention::of(config)),
+            sync_every: Duration::from_millis(config.journal_sync_ms),
+            memory,
+            ledger,
+            moments: RefCell::default(),
+        };
+        Self { books: Rc::new(books) }
+    }
+}
+
+impl Actor for Bookkeeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let books = &self.books;
+        context.spawn(books.clone().keep().into_actor(self));
+        context.spawn(books.clone().show().into_actor(self));
+        context.spawn(sync(books.ledger.journal.clone(), books.sync_every).into_actor(self));
+    }
+}
+
+crate::delegate!(Bookkeeper, books {
+    Close => close,
+});
+
+impl Books {
+    fn journal(&self) -> &Journal {
+        &self.ledger.journal
+    }
+
+    async fn keep(self: Rc<Self>) {
+        let mut pause = PAUSE;
+        loop {
+            let _ = tokio::time::timeout(pause, self.ledger.wanted.notified()).await;
+            let started = Instant::now();
+            let Some(mut reader) = self.reader.borrow_mut().take() else { return };
+            if let Err(error) = self.work_off(&mut reader).await {
+                tracing::error!(%error, "the journal of clicks cannot be read");
+                tokio::time::sleep(LONGEST_PAUSE).await;
+            }
+            *self.reader.borrow_mut() = Some(reader);
+            pause = (started.elapsed() * REST).clamp(PAUSE, LONGEST_PAUSE);
+        }
+    }
+
+    /// Counts all that is in the journal when it begins.
+    async fn work_off(&self, reader: &mut Reader) -> io::Result<()> {
+        let end = self.journal().end();
+        while reader.position() < end {
+            let Some(batch) = reader.read(BATCH)? else { break };
+            self.applier.apply(&batch).await;
+            reader.release()?;
+            self.ledger.applied.send_replace(reader.position().get());
+        }
+        self.ledger.applied.send_replace(reader.position().get());
+        Ok(())
+    }
+
+    async fn close(&self, _: Close) -> Result<(), ShortenerError> {
+        self.ledger.settle().await;
+        let reader = self.reader.borrow_mut().take();
+        if let Some(reader) = reader
+            && let Err(error) = reader.close()
+        {
+            tracing::error!(%error, "the journal of clicks is not closed; the next start reads it again");
+        }
+        Ok(())
+    }
+
+    /// Shows how things stand, again and again.
+    async fn show(self: Rc<Self>) {
+        let bytes = metrics::gauge!("ayrene_journal_bytes");
+        let waiting = metrics::gauge!("ayrene_journal_waiting_clicks");
+        let oldest = metrics::gauge!("ayrene_journal_oldest_seconds");
+        let fallbacks = metrics::counter!("ayrene_journal_fallbacks_total");
+        let links = metrics::gauge!("ayrene_link_memory_links");
+        let remembered = metrics::gauge!("ayrene_link_memory_bytes");
+        let hits = metrics::counter!("ayrene_link_memory_hits_total");
+        let stale = metrics::counter!("ayrene_stale_serves_total");
+        let proof = metrics::gauge!("ayrene_link_memory_proof_age_seconds");
+        loop {
+            bytes.set(self.journal().bytes() as f64);
+            waiting.set(self.journal().waiting() as f64);
+            oldest.set(self.oldest().as_secs_f64());
+            fallbacks.absolute(self.ledger.fallbacks.load(Ordering::Relaxed));
+            hits.absolute(self.ledger.appended.load(Ordering::Relaxed));
+            let (count, size, stale_serves) = self.memory.stats();
+            links.set(count as f64);
+            remembered.set(size as f64);
+            stale.absolute(stale_serves);
+            proof.set(self.memory.freshness().horizon_age_us() as f64 / 1e6);
+            tokio::time::sleep(GAUGES).await;
+        }
+    }
+
+    /// Age of the first click that is not counted, to about a second.
+    fn oldest(&self) -> Duration {
+        let (end, applied) = (self.journal().end().get(), *self.ledger.applied.borrow());
+        let mut moments = self.moments.borrow_mut();
+        moments.push_back((end, Instant::now()));
+        // What had come by then is counted; of the rest the first moment tells the age.
+        while moments.front().is_some_and(|(end, _)| *end <= applied) || moments.len() > MOMENTS {
+            moments.pop_front();
+        }
+        moments.front().map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+}
+
+/// Brings the journal to the disk, and makes its next segment ahead of need.
+async fn sync(journal: Arc<Journal>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let journal = journal.clone();
+        let outcome =
+            tokio::task::spawn_blocking(move || journal.sync().and_then(|()| journal.prepare())).await;
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the journal of clicks is not synced"),
+            Err(error) => tracing::warn!(%error, "the journal of clicks is not synced"),
+        }
+    }
+}

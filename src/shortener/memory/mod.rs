@@ -1,0 +1,310 @@
+//! What this process remembers of links, so that following one asks nobody.
+//!
+//! Owns the cache of plain open links, shared by all workers, and the proof that it is fresh. Invariants: a link is
+//! recalled as fresh only if nothing that changed it more than [`FRESH_US`] ago can be unknown here; a change made through
+//! this process is known before it is answered; what is remembered is bounded in bytes.
+//!
+//! Only links that anybody may follow to a target that is not blocked are remembered with their target. Of others it
+//! is remembered that they have to be asked for each time, which saves a look at them and decides nothing.
+//!
+//! See [`freshness`] for the proof and [`ear`] for who keeps it up.
+
+mod ear;
+mod freshness;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ahash::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use super::model::ShortCode;
+pub use ear::listen;
+use freshness::Freshness;
+
+/// How long ago the last proof may be, in microseconds. The contract is a quarter of a second; the rest is for the way.
+pub(super) const FRESH_US: u64 = 200_000;
+
+/// What an entry takes beside its texts, in bytes: two allocations, the cache's own book-keeping, and slack.
+const ENTRY_BYTES: u64 = 176;
+/// Places at which changes and readings of links meet.
+const GATES: usize = 1024;
+
+/// A link that anybody may follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OpenLink {
+    /// Where it leads.
+    pub(super) target: Box<str>,
+    /// When it was made, in ms since 1970: tells it from another one under the same code.
+    pub(super) created_ms: u64,
+    /// Whether its clicks are recorded one by one.
+    pub(super) records: bool,
+    /// Edition of the lists of blocked hosts that it was held against.
+    pub(super) edition: Option<Box<str>>,
+}
+
+/// What is known of a link.
+#[derive(Debug)]
+enum Kept {
+    Open(OpenLink),
+    /// Each visit has to be decided by the datastore.
+    Guarded,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kept: Kept,
+    /// When it was asked for, in microseconds.
+    read_us: u64,
+    /// The subscription under which it was asked for.
+    epoch: u64,
+}
+
+/// What is recalled of a link.
+#[derive(Debug, Clone)]
+pub(super) enum Recalled {
+    /// Fresh, or as good as can be had while the datastore is away.
+    Open(Remembered),
+    /// Ask the datastore to decide.
+    Guarded,
+    /// Not remembered, or not for certain any more.
+    Unknown,
+}
+
+/// A remembered link that anybody may follow.
+#[derive(Debug, Clone)]
+pub(super) struct Remembered(Arc<Entry>);
+
+impl std::ops::Deref for Remembered {
+    type Target = OpenLink;
+
+    fn deref(&self) -> &OpenLink {
+        match &self.0.kept {
+            Kept::Open(link) => link,
+            Kept::Guarded => unreachable!("made of open links only"),
+        }
+    }
+}
+
+/// A reading of a link that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    changes: u64,
+    epoch: u64,
+    began_us: u64,
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<Box<str>, Arc<Entry>> for ByBytes {
+    fn weight(&self, code: &Box<str>, entry: &Arc<Entry>) -> u64 {
+        let target = match &entry.kept {
+            Kept::Open(link) => link.target.len() + link.edition.as_ref().map_or(0, |edition| edition.len()),
+            Kept::Guarded => 0,
+        };
+        ENTRY_BYTES + (code.len() + target) as u64
+    }
+}
+
+/// The links that this process remembers.
+#[derive(Debug)]
+pub struct Memory {
+    links: Cache<Box<str>, Arc<Entry>, ByBytes, RandomState>,
+    /// Changes heard of so far, by a hash of the code; whoever writes holds the lock.
+    gates: Box<[Mutex<u64>]>,
+    hasher: RandomState,
+    freshness: Freshness,
+    stale_us: u64,
+    stale_serves: AtomicU64,
+}
+
+impl Memory {
+    /// A memory of `max_bytes`, whose links may be followed for `stale_secs` while the datastore is away.
+    pub fn new(max_bytes: u64, stale_secs: u64) -> Self {
+        let hasher = RandomState::new();
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((max_bytes / (ENTRY_BYTES + 64)) as usize)
+            .weight_capacity(max_bytes)
+            .build()
+            .unwrap_or_else(|error| unreachable!("both numbers are given: {error}"));
+        let links = Cache::with_options(options, ByBytes, hasher.clone(), DefaultLifecycle::default());
+        Self {
+            links,
+            gates: (0..GATES).map(|_| Mutex::default()).collect(),
+            hasher,
+            freshness: Freshness::new(),
+            stale_us: stale_secs * 1_000_000,
+            stale_serves: AtomicU64::new(0),
+        }
+    }
+
+    /// What is known of the link at `code` without asking anybody, if `edition` is that of the lists of blocked hosts.
+    pub(super) fn recall(&self, code: &str, edition: Option<&str>) -> Recalled {
+        let Some(entry) = self.links.get(code) else { return Recalled::Unknown };
+        match &entry.kept {
+            Kept::Guarded => Recalled::Guarded,
+            Kept::Open(link) if link.edition.as_deref() != edition => Recalled::Unknown,
+            Kept::Open(_) => {
+                let now_us = self.freshness.now_us();
+                if self.freshness.age_us(entry.read_us, entry.epoch, now_us) <= FRESH_US {
+                    return Recalled::Open(Remembered(entry));
+                }
+                if self.freshness.is_away(now_us) { self.stale(entry, now_us) } else { Recalled::Unknown }
+            }
+        }
+    }
+
+    /// The same, now that the datastore has been asked and does not answer.
+    pub(super) fn recall_stale(&self, code: &str, edition: Option<&str>) -> Option<Remembered> {
+        let entry = self.links.get(code)?;
+        if !matches!(&entry.kept, Kept::Open(link) if link.edition.as_deref() == edition) {
+            return None;
+        }
+        match self.stale(entry, self.freshness.now_us()) {
+            Recalled::Open(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn stale(&self, entry: Arc<Entry>, now_us: u64) -> Recalled {
+        if self.freshness.last_age_us(entry.read_us, entry.epoch, now_us) > self.stale_us {
+            return Recalled::Unknown;
+        }
+        self.stale_serves.fetch_add(1, Ordering::Relaxed);
+        Recalled::Open(Remembered(entry))
+    }
+
+    /// Say so before the datastore is asked for a link that is to be remembered.
+    pub(super) fn begin_reading(&self, code: &ShortCode) -> Reading {
+        Reading {
+            changes: *self.gate(code.as_str()),
+            epoch: self.freshness.epoch(),
+            began_us: self.freshness.now_us(),
+        }
+    }
+
+    /// Remembers what was read, unless the link has changed meanwhile. A link that is open can be followed in any case: it
+    /// was so when it was read.
+    pub(super) fn remember(&self, code: &ShortCode, reading: Reading, link: OpenLink) -> Remembered {
+        Remembered(self.keep(code, reading, Kept::Open(link)))
+    }
+
+    /// Remembers that a link has to be asked for each time.
+    pub(super) fn remember_guarded(&self, code: &ShortCode, reading: Reading) {
+        self.keep(code, reading, Kept::Guarded);
+    }
+
+    fn keep(&self, code: &ShortCode, reading: Reading, kept: Kept) -> Arc<Entry> {
+        let Reading { changes, epoch, began_us } = reading;
+        let entry = Arc::new(Entry { kept, read_us: began_us, epoch });
+        let gate = self.gate(code.as_str());
+        if *gate == changes {
+            self.links.insert(code.as_str().into(), entry.clone());
+        }
+        entry
+    }
+
+    /// The link at `code` has changed.
+    pub(super) fn forget(&self, code: &str) {
+        let mut gate = self.gate(code);
+        *gate += 1;
+        self.links.remove(code);
+    }
+
+    fn gate(&self, code: &str) -> std::sync::MutexGuard<'_, u64> {
+        let place = self.hasher.hash_one(code) as usize % GATES;
+        self.gates[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Links remembered, their bytes, and how often one was followed that could not be proven.
+    pub(super) fn stats(&self) -> (u64, u64, u64) {
+        (self.links.len() as u64, self.links.weight(), self.stale_serves.load(Ordering::Relaxed))
+    }
+
+    /// Whether the datastore is away, as far as is known.
+    pub(super) fn is_alone(&self) -> bool {
+        self.freshness.is_away(self.freshness.now_us())
+    }
+
+    pub(super) fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code() -> ShortCode {
+        ShortCode::parse("abcdefg").unwrap_or_else(|| unreachable!())
+    }
+
+    fn link(target: &str) -> OpenLink {
+        OpenLink { target: target.into(), created_ms: 1, records: false, edition: None }
+    }
+
+    fn target(recalled: &Recalled) -> Option<&str> {
+        match recalled {
+            Recalled::Open(link) => Some(&link.target),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_was_just_read_is_recalled() {
+        let memory = Memory::new(1 << 20, 600);
+        let reading = memory.begin_reading(&code());
+        memory.remember(&code(), reading, link("https://a.example/"));
+        assert_eq!(target(&memory.recall("abcdefg", None)), Some("https://a.example/"));
+        assert!(matches!(memory.recall("abcdefh", None), Recalled::Unknown));
+    }
+
+    #[test]
+    fn what_changed_while_it_was_read_is_not_remembered() {
+        let memory = Memory::new(1 << 20, 600);
+        let reading = memory.begin_reading(&code());
+        memory.forget("abcdefg");
+        let read = memory.remember(&code(), reading, link("https://a.example/"));
+        assert_eq!(&*read.target, "https://a.example/");
+        assert!(matches!(memory.recall("abcdefg", None), Recalled::Unknown));
+    }
+
+    #[test]
+    fn other_lists_of_blocked_hosts_need_another_look() {
+        let memory = Memory::new(1 << 20, 600);
+        let reading = memory.begin_reading(&code());
+        memory.remember(&code(), reading, link("https://a.example/"));
+        assert!(matches!(memory.recall("abcdefg", Some("0badf00d")), Recalled::Unknown));
+        assert!(memory.recall_stale("abcdefg", Some("0badf00d")).is_none());
+        assert!(memory.recall_stale("abcdefg", None).is_some());
+    }
+
+    #[test]
+    fn the_oldest_gives_way_when_the_bytes_are_used_up() {
+        let memory = Memory::new(64 << 10, 600);
+        for number in 0..10_000 {
+            let code = ShortCode::parse(&format!("code{number}")).unwrap_or_else(|| unreachable!());
+            let reading = memory.begin_reading(&code);
+            memory.remember(&code, reading, link("https://a.example/"));
+        }
+        let (links, bytes, _) = memory.stats();
+        assert!(bytes <= 64 << 10 && links > 100, "{links} {bytes}");
+    }
+
+    #[test]
+    fn what_is_unproven_is_followed_only_while_the_datastore_is_away() {
+        let memory = Memory::new(1 << 20, 600);
+        let reading = memory.begin_reading(&code());
+        memory.remember(&code(), reading, link("https://a.example/"));
+        memory.freshness().answered();
+        memory.freshness().begin_epoch();
+        std::thread::sleep(std::time::Duration::from_micros(FRESH_US + 1_000));
+        memory.freshness().answered();
+        assert!(matches!(memory.recall("abcdefg", None), Recalled::Unknown));
+        memory.freshness().failed();
+        assert_eq!(target(&memory.recall("abcdefg", None)), Some("https://a.example/"));
+        assert_eq!(memory.stats().2, 1);
+    }
+}
