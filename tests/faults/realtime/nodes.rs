@@ -123,7 +123,7 @@ async fn a_session_that_ends_at_one_node_ends_its_sockets_at_the_other_within_a_
 }
 
 #[tokio::test]
-async fn a_node_listens_with_one_connection_however_many_sockets_it_has() {
+async fn a_node_listens_with_two_connections_however_many_sockets_it_has() {
     let nodes = Nodes::start_many(1, &[("AYRENE__REALTIME__MAX_SOCKETS_PER_USER", "1000")]);
     let ada = nodes.person("ada").await;
     let clients = || {
@@ -138,7 +138,7 @@ async fn a_node_listens_with_one_connection_however_many_sockets_it_has() {
     }
     let (count, listening) = clients();
     assert!(count <= before.0 + 1, "{count} connections, {before:?} before");
-    assert_eq!(listening, 1);
+    assert_eq!(listening, 2, "one for all sockets, one for links that change");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn connections_that_come_and_go_leave_nothing_behind() {
             .query(&mut nodes.connection())
             .unwrap();
         metrics.is_ok_and(|reply| reply.text.contains("ayrene_sockets 0"))
-            && channels.is_empty()
+            && channels == ["ay:links:changed"]
             && sockets == 0
     };
     storm(500).await;

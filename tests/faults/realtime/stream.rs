@@ -89,7 +89,7 @@ async fn a_lost_subscription_loses_nothing_and_closes_nothing() {
         for _ in 0..3 {
             let killed: i64 =
                 redis::cmd("CLIENT").arg(&["KILL", "TYPE", "pubsub"]).query(&mut nodes.connection()).unwrap();
-            assert!(killed <= 2);
+            assert!(killed <= 4, "two for each node");
             std::thread::sleep(Duration::from_millis(300));
         }
     });
