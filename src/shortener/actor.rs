@@ -398,9 +398,9 @@ impl Links {
         let FetchStats { code, owner, page, limit } = message;
         self.clerk.settle().await;
         let skip = u64::from(page - 1) * u64::from(limit);
-        let (events, total) =
+        let (events, total, tallies) =
             self.store.stats(&code, &owner, skip, u64::from(limit)).await?.ok_or(ShortenerError::NotFound)?;
-        Ok(EventPage { events, total })
+        Ok(EventPage { events, total, tallies })
     }
 
     fn target(

@@ -5,6 +5,7 @@ use actix::Message;
 use super::error::ShortenerError;
 use super::model::{
     AccessRequest, AllowList, ClickEvent, Decision, Key, Link, Lock, Protection, RequestId, ShortCode,
+    Tallies,
 };
 use super::visitor::Visitor;
 use crate::auth::model::Password;
@@ -248,6 +249,8 @@ pub struct EventPage {
     pub events: Vec<ClickEvent>,
     /// How many are kept.
     pub total: u64,
+    /// Sums over more than those that are kept; with the first page.
+    pub tallies: Option<Tallies>,
 }
 
 /// Bring a page of a user's links in line with the account: a closed one's lead nowhere. Safe to repeat and to come late.

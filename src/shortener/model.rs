@@ -4,6 +4,7 @@
 //! the datastore.
 
 mod access;
+mod tallies;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,6 +12,8 @@ use std::fmt;
 pub use access::{
     AccessRequest, AllowList, Decision, Grant, Key, Lock, MAX_ALLOWED, RequestId, check_reason,
 };
+
+pub use tallies::Tallies;
 
 /// Without characters that are mistaken for each other (0 O o, 1 I l).
 const ALPHABET: [char; 56] = [

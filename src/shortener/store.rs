@@ -11,7 +11,7 @@ use redis::{Value, cmd, pipe};
 use serde::Serialize;
 
 use super::keys;
-use super::model::{AllowList, ClickEvent, Link, Protection, ShortCode};
+use super::model::{AllowList, ClickEvent, Link, Protection, ShortCode, Tallies};
 use crate::config::{GuessConfig, ShortenerConfig};
 use crate::outbox::LEASE_LIMIT_MS;
 use crate::redis::throttle::{self, Verdict};
@@ -30,7 +30,7 @@ static UNLOCK: Script = script!("shortener/unlock", 3);
 static TURN_AWAY: Script = script!("shortener/turn_away", 1);
 static UPDATE: Script = script!("shortener/update", 4);
 static DELETE: Script = script!("shortener/delete", 6);
-static STATS: Script = script!("shortener/stats", 2);
+static STATS: Script = script!("shortener/stats", 3);
 static INDEX: Script = script!("shortener/index", 1);
 static UNINDEX: Script = script!("shortener/unindex", 1);
 static VET: Script = script!("shortener/vet", 1);
@@ -411,23 +411,25 @@ impl LinkStore {
         Ok(code == 2)
     }
 
-    /// A slice of the events, newest first, and how many there are; `None` when it is no link of `owner`.
+    /// A slice of the events, newest first, how many there are, and with the first of them the tallies; `None` when it is no
+    /// link of `owner`.
     pub(super) async fn stats(
         &self,
         code: &ShortCode,
         owner: &UserId,
         skip: u64,
         count: u64,
-    ) -> Result<Option<(Vec<ClickEvent>, u64)>, RedisFailure> {
-        let call =
-            STATS.keys([&self.link(code), &self.events(code)]).arg(owner.as_str()).arg(skip).arg(count);
+    ) -> Result<Option<(Vec<ClickEvent>, u64, Option<Tallies>)>, RedisFailure> {
+        let call = STATS.keys([&self.link(code), &self.events(code), &self.tallies(code)]);
+        let call = call.arg(owner.as_str()).arg(skip).arg(count).arg(u8::from(skip == 0));
         let reply: Vec<Value> = call.run(&self.bulk).await?;
         if reply.len() == 1 {
             return Ok(None);
         }
-        let (_code, total, entries): (u8, u64, Vec<(String, Vec<String>)>) =
-            STATS.read(Value::Array(reply))?;
-        Ok(Some((entries.into_iter().map(event).collect(), total)))
+        type Reply = (u8, u64, Vec<(String, Vec<String>)>, Vec<(String, u64)>);
+        let (_code, total, entries, tallies): Reply = STATS.read(Value::Array(reply))?;
+        let tallies = (skip == 0).then(|| Tallies::of_fields(tallies));
+        Ok(Some((entries.into_iter().map(event).collect(), total, tallies)))
     }
 
     pub(super) async fn begin_guess(
@@ -541,8 +543,10 @@ fn event((id, fields): (String, Vec<String>)) -> ClickEvent {
         let pair = fields.chunks_exact(2).find(|pair| pair[0] == name);
         pair.map(|pair| pair[1].clone()).unwrap_or_default()
     };
+    // A click that waited to be counted has a time of its own.
+    let time = Some(field("t")).filter(|time| !time.is_empty()).unwrap_or(id);
     ClickEvent {
-        time_ms: id.split('-').next().and_then(|millis| millis.parse().ok()).unwrap_or_default(),
+        time_ms: time.split('-').next().and_then(|millis| millis.parse().ok()).unwrap_or_default(),
         protection: field("m"),
         success: field("s") == "1",
         http_method: field("h"),

@@ -163,3 +163,62 @@ async fn events_are_capped_and_expire() {
     let ttl: i64 = redis::cmd("TTL").arg(&events).query(&mut redis).unwrap();
     assert!((89 * 86400..=90 * 86400).contains(&ttl), "{ttl}");
 }
+
+#[tokio::test]
+async fn the_first_page_sums_up_what_reached_the_long_url() {
+    let server = behind_proxy(false);
+    let owner = server.user().await;
+    let links = [
+        json!({ "longUrl": "https://example.com/", "isAnalyticsEnabled": true }),
+        json!({ "longUrl": "https://example.com/", "isAnalyticsEnabled": true, "protectionMethod": "PASSWORD", "urlPassword": "sesame" }),
+    ];
+    for link in links {
+        let code = owner.shorten(&link).await;
+        let visit = |agent: &'static str, referrer: &'static str| {
+            let request = server.client().get(&format!("/{code}"));
+            request.header("user-agent", agent).header("referer", referrer).send()
+        };
+        if link["protectionMethod"].is_null() {
+            visit(BROWSER, "https://news.example/item").await;
+            visit(BROWSER, "https://news.example/other").await;
+            visit("Googlebot/2.1 (+http://www.google.com/bot.html)", "").await;
+        } else {
+            assert_eq!(visit(BROWSER, "").await.status, 401, "what is refused is not summed up");
+            let unlock = server.client().post(&format!("/api/v1/url/{code}")).header("user-agent", BROWSER);
+            assert_eq!(unlock.json(&json!({ "password": "sesame" })).send().await.status, 200);
+        }
+        let sums = summed(&owner, &code).await;
+        let expected = match link["protectionMethod"].is_null() {
+            true => json!([[3], [3], [["news.example", 2], ["", 1]], [["desktop", 2], ["bot", 1]]]),
+            false => json!([[1], [1], [["", 1]], [["desktop", 1]]]),
+        };
+        assert_eq!(sums, expected);
+        assert!(stats(&owner, &code, "?page=2").await.get("summary").is_none());
+    }
+}
+
+/// Clicks by hour, day, referrer and class, as soon as there are any; times are of today.
+async fn summed(owner: &Client, code: &str) -> Value {
+    for _ in 0..100 {
+        let summary = stats(owner, code, "").await["summary"].clone();
+        let periods = |name: &str| -> Vec<Value> {
+            let list = summary[name].as_array().unwrap();
+            let secs = |period: &Value| period["time"].as_str().unwrap().parse::<i64>().unwrap();
+            assert!(
+                list.iter()
+                    .all(|period| (0..90_000).contains(&(chrono::Utc::now().timestamp() - secs(period))))
+            );
+            list.iter().map(|period| period["clicks"].clone()).collect()
+        };
+        let named = |name: &str, of: &str| -> Vec<Value> {
+            summary[name].as_array().unwrap().iter().map(|one| json!([one[of], one["clicks"]])).collect()
+        };
+        assert_eq!(summary["otherReferrers"], 0);
+        if !periods("days").is_empty() {
+            let names = (named("referrers", "referrer"), named("agents", "agent"));
+            return json!([periods("hours"), periods("days"), names.0, names.1]);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nothing is summed up");
+}

@@ -154,7 +154,7 @@ fn delete_leaves_a_tombstone_that_lapses() {
 fn stats_gives_the_owner_a_slice_newest_first() {
     let mut bench = Bench::new();
     let stats = |bench: &mut Bench, owner: &str, skip: &str, count: &str| {
-        bench.run::<Vec<Value>>("shortener/stats", &["link", "events"], &[owner, skip, count])
+        bench.run::<Vec<Value>>("shortener/stats", &["link", "events", "tallies"], &[owner, skip, count, "0"])
     };
     assert_eq!(stats(&mut bench, "u1", "0", "10"), [Value::Int(0)]);
     claim(&mut bench, "u1", &["a", "1"]);
@@ -164,9 +164,14 @@ fn stats_gives_the_owner_a_slice_newest_first() {
     }
     assert_eq!(
         stats(&mut bench, "u1", "5", "10"),
-        [Value::Int(2), Value::Int(5), Value::Array(vec![])],
+        [Value::Int(2), Value::Int(5), Value::Array(vec![]), Value::Array(vec![])],
         "past the end"
     );
+    bench.command::<i64>("HSET", "tallies", &["d1", "5"]);
+    let reply: Vec<Value> =
+        bench.run("shortener/stats", &["link", "events", "tallies"], &["u1", "0", "1", "1"]);
+    let tallies: Vec<String> = redis::from_redis_value(reply[3].clone()).unwrap();
+    assert_eq!(tallies, ["d1", "5"]);
     let reply = stats(&mut bench, "u1", "3", "10");
     assert_eq!(reply[..2], [Value::Int(2), Value::Int(5)]);
     let (newer, older): ((String, Vec<String>), (String, Vec<String>)) =

@@ -135,11 +135,16 @@ impl Clerk {
         }
     }
 
-    /// Follows the link at `code` if it is remembered; `visitor` is asked for only if that matters.
-    pub(super) fn follow(&self, code: &str, visitor: impl FnOnce() -> Visitor) -> Followed {
+    /// What is known of the link at `code`.
+    pub(super) fn recall(&self, code: &str) -> Recalled {
         let lists = self.lists.blocking();
         let edition = lists.as_ref().and_then(|lists| lists.edition());
-        match self.memory.recall(code, edition) {
+        self.memory.recall(code, edition)
+    }
+
+    /// Follows the link at `code` if it is remembered; `visitor` is asked for only if that matters.
+    pub(super) fn follow(&self, code: &str, visitor: impl FnOnce() -> Visitor) -> Followed {
+        match self.recall(code) {
             Recalled::Open(link) => self.counted(code, link, visitor),
             Recalled::Guarded => Followed::Guarded,
             Recalled::Unknown => Followed::Unknown,
@@ -156,6 +161,12 @@ impl Clerk {
         }
     }
 
+    /// Whether the journal had no room when it was last asked.
+    pub(super) fn is_full(&self) -> bool {
+        self.ledger.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Follows a remembered link.
     pub(super) fn counted(
         &self,
         code: &str,

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use super::locks::{Relock, parse_key, parse_lock, parse_relock};
 use super::shapes::{
     LinkBody, LinkChanges, LinkDetails, LinksBody, ListQuery, NewLink, ProtectionBody, Stat, StatsBody,
-    StatsQuery, Target, UnlockBody,
+    StatsQuery, Summary, Target, UnlockBody,
 };
 use super::{fail, invalid, location, parse_code, seen_as, visitor};
 use crate::actor::Mailbox;
@@ -256,6 +256,7 @@ pub async fn stats(
         range,
         total: found.total,
         has_next: u64::from(page) * u64::from(range) < found.total,
+        summary: found.tallies.map(Summary::new),
     };
     Ok(envelope::links(StatusCode::OK, "URL analytics fetched successfully", body))
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::shortener::model::{AccessRequest, ClickEvent, Link, Protection};
+use crate::shortener::model::{AccessRequest, ClickEvent, Link, Protection, Tallies};
 use crate::values::PublicUrl;
 use crate::values::time::epoch_secs;
 
@@ -271,6 +271,66 @@ pub struct StatsBody {
     /// Attempts on all pages.
     pub(super) total: u64,
     pub(super) has_next: bool,
+    /// Of all clicks that reached the long URL, not only of those listed; with the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) summary: Option<Summary>,
+}
+
+/// Clicks that reached the long URL.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// By hour, newest first; a week back at least.
+    pub(super) hours: Vec<PeriodClicks>,
+    /// By day in UTC, newest first; 400 days back at least.
+    pub(super) days: Vec<PeriodClicks>,
+    /// By host of the page that led here, empty for none; most clicks first, at least the largest 400.
+    pub(super) referrers: Vec<ReferrerClicks>,
+    /// From hosts that are not listed.
+    pub(super) other_referrers: u64,
+    /// By `desktop`, `mobile`, `preview`, `bot` and `unknown`; most clicks first.
+    pub(super) agents: Vec<AgentClicks>,
+}
+
+/// Clicks of an hour or day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PeriodClicks {
+    /// Epoch seconds of its beginning.
+    pub(super) time: String,
+    pub(super) clicks: u64,
+}
+
+/// Clicks from a host.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReferrerClicks {
+    pub(super) referrer: String,
+    pub(super) clicks: u64,
+}
+
+/// Clicks by a class of user agents.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AgentClicks {
+    pub(super) agent: String,
+    pub(super) clicks: u64,
+}
+
+impl Summary {
+    pub(super) fn new(tallies: Tallies) -> Self {
+        let periods = |sums: Vec<(u64, u64)>, secs: u64| {
+            let one =
+                |(number, clicks): (u64, u64)| PeriodClicks { time: (number * secs).to_string(), clicks };
+            sums.into_iter().map(one).collect()
+        };
+        let referrers = tallies.referrers.into_iter();
+        let agents = tallies.agents.into_iter();
+        Self {
+            hours: periods(tallies.hours, 3_600),
+            days: periods(tallies.days, 86_400),
+            referrers: referrers.map(|(referrer, clicks)| ReferrerClicks { referrer, clicks }).collect(),
+            other_referrers: tallies.other_referrers,
+            agents: agents.map(|(agent, clicks)| AgentClicks { agent, clicks }).collect(),
+        }
+    }
 }
 
 impl LinkDetails {

@@ -104,7 +104,9 @@ impl LinkStore {
         let (Some(target), Some(created_ms), false) = (target, created_ms, is_suspended) else {
             return Ok(Looked::Missing);
         };
-        if method.is_some() || said.or(found).as_deref() == Some("0") {
+        // A target that no header can name is found out about where failures are told.
+        let is_odd = target.bytes().any(|byte| byte.is_ascii_control());
+        if method.is_some() || said.or(found).as_deref() == Some("0") || is_odd {
             return Ok(Looked::Guarded);
         }
         if edition.is_some() && stamp.as_deref() != edition {
