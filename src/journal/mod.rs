@@ -2,7 +2,7 @@
 //!
 //! A record is appended by a copy into a memory-mapped file, so once [`Journal::append`] has returned it survives the
 //! death of the process; [`Journal::sync`] brings it to the disk, for the death of the machine. The log lies in segments
-//! (`segment.rs`) of records (`record.rs`); a [`Reader`] reads behind the writers and deletes what has been applied;
+//! (`segment.rs`) of records (`record.rs`), appended in `appender.rs`; a [`Reader`] reads behind the writers and deletes what has been applied;
 //! `recovery.rs` finds what an earlier process left.
 //!
 //! Invariants:
@@ -12,6 +12,8 @@
 //!   are deleted oldest first.
 //! - Locks are taken in one order, the stock before the appender, and nobody waits for the disk under the appender's.
 
+mod appender;
+mod id;
 mod reader;
 mod record;
 mod recovery;
@@ -20,7 +22,6 @@ mod segment;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
-use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -29,36 +30,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use memmap2::MmapMut;
-
+use appender::Appender;
+pub use id::{Position, WriterId};
 pub use reader::{Batch, Reader};
-use record::Head;
 pub use record::MAX_RECORD;
 use recovery::Stock;
 use segment::{HEADER, Header, Segment, Tail, capacity};
 
 /// After a segment could not be made, appends are refused for this long before the next try.
 const RETRY: Duration = Duration::from_millis(100);
-/// Others may take the room that one has just made.
-const TRIES: usize = 4;
-const WRITER_ID_CHARS: usize = 8;
-const ALPHANUMERIC: [char; 62] = {
-    let mut all = ['0'; 62];
-    let mut at = 0;
-    while at < 62 {
-        let from = if at < 10 {
-            b'0'
-        } else if at < 36 {
-            b'A' - 10
-        } else {
-            b'a' - 36
-        };
-        all[at] = (from + at as u8) as char;
-        at += 1;
-    }
-    all
-};
-
 /// How much the journal may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -66,47 +46,6 @@ pub struct Limits {
     pub segment_bytes: u64,
     /// Of all segments, in bytes. Segments count whole, the one made ahead too.
     pub max_bytes: u64,
-}
-
-/// Of a record. No two records that a directory ever had share one, and later ones have higher ones; there are gaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(u64);
-
-impl Position {
-    /// As a number.
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Who writes: a random id that stays with the directory until it is renewed, over restarts too.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct WriterId(Arc<str>);
-
-impl WriterId {
-    /// Eight letters and digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    fn generate() -> Self {
-        Self(nanoid::nanoid!(WRITER_ID_CHARS, &ALPHANUMERIC).into())
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let valid = bytes.len() == WRITER_ID_CHARS && bytes.iter().all(u8::is_ascii_alphanumeric);
-        str::from_utf8(bytes).ok().filter(|_| valid).map(|id| Self(id.into()))
-    }
 }
 
 /// Why a journal cannot be opened.
@@ -149,48 +88,6 @@ pub struct Journal {
     unnamed: AtomicBool,
 }
 
-/// What an append needs.
-#[derive(Debug)]
-struct Appender {
-    tail: Option<Tail>,
-    /// Made ahead.
-    spare: Option<Tail>,
-    /// Just past the last record.
-    end: u64,
-    /// Ever appended, and found at the start.
-    records: u64,
-    /// Since the last failure to make a segment.
-    refused_until: Option<Instant>,
-    /// Of the last full segment: unmapping is not for who appends.
-    retired: Option<MmapMut>,
-    closed: bool,
-}
-
-impl Appender {
-    fn append(&mut self, head: Head, record: &[u8]) -> Option<Position> {
-        loop {
-            if let Some(position) = self.tail.as_mut()?.append(head, record) {
-                self.end = position + 1;
-                self.records += 1;
-                return Some(Position(position));
-            }
-            self.roll_over();
-        }
-    }
-
-    /// Ends the segment, be there another or not: so a full one can be read to its end and deleted.
-    fn roll_over(&mut self) {
-        let full = std::mem::replace(&mut self.tail, self.spare.take());
-        if let Some(full) = full {
-            self.retired = Some(full.seal());
-        }
-    }
-
-    fn refuses(&self) -> bool {
-        self.closed || self.refused_until.is_some_and(|until| Instant::now() < until)
-    }
-}
-
 impl Journal {
     /// Creates the directory if need be, private to this user, and takes stock of what earlier processes left in it.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, JournalError> {
@@ -212,22 +109,13 @@ impl Journal {
             .map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
         let bytes = stock.segments.iter().map(|segment| segment.bytes).sum();
         let records = stock.segments.iter().map(|segment| u64::from(segment.committed().count)).sum();
-        let appender = Appender {
-            tail: None,
-            spare: None,
-            end: stock.next_base,
-            records,
-            refused_until: None,
-            retired: None,
-            closed: false,
-        };
         Ok(Self {
             dir: dir.to_owned(),
             limits,
             clock,
             floor: stock.next_base,
+            appender: Mutex::new(Appender::new(stock.next_base, records)),
             stock: Mutex::new(stock),
-            appender: Mutex::new(appender),
             bytes: AtomicU64::new(bytes),
             released: AtomicU64::new(0),
             unnamed: AtomicBool::new(true),
@@ -237,7 +125,8 @@ impl Journal {
     /// Once it returns, the record survives the death of the process. A refusal is cheap.
     pub fn append(&self, record: &[u8]) -> Result<Position, NoRoom> {
         let head = record::head(record).ok_or(NoRoom)?;
-        for _ in 0..TRIES {
+        // Others may take the room that one has just made; then a whole segment was filled, and there are only so many.
+        loop {
             let mut appender = lock(&self.appender);
             if let Some(position) = appender.append(head, record) {
                 return Ok(position);
@@ -248,7 +137,6 @@ impl Journal {
             drop(appender);
             self.prepare().map_err(|_| NoRoom)?;
         }
-        Err(NoRoom)
     }
 
     /// Just past the last record: later ones have this position or a higher one, and a reader that has reached it has

@@ -100,7 +100,8 @@ enum Content {
     Garbage,
 }
 
-/// Reads a file through, and cuts off what was taken ahead and never used.
+/// Reads a file through, and cuts off what was taken ahead and never used: on a full disk that is what there is to go on
+/// with.
 fn open(path: &Path) -> io::Result<(Content, u64)> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut bytes = Vec::new();
@@ -115,10 +116,11 @@ fn open(path: &Path) -> io::Result<(Content, u64)> {
     if used > end {
         let unread = used - end;
         tracing::warn!(path = %path.display(), records = count, unread, "the end of a segment is torn");
-    } else if count == 0 {
-        return Ok((Content::Nothing, length));
     } else if let Err(error) = file.set_len(end as u64) {
         tracing::warn!(path = %path.display(), %error, "cannot cut a segment");
+    }
+    if used <= end && count == 0 {
+        return Ok((Content::Nothing, length));
     }
     let kept = file.metadata()?.len();
     let mark = Mark { offset: end as u32, count: count as u32 };

@@ -1,5 +1,7 @@
 //! The journal as its users see it.
 
+mod crash;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -292,8 +294,8 @@ fn at_the_limit_appends_are_refused_until_something_is_released() {
     for segments in [0, 1, 3] {
         let limits = Limits { segment_bytes: 4096, max_bytes: segments * 4096 + 4095 };
         let journal = Arc::new(Journal::open(&dir.path().join(segments.to_string()), limits).unwrap());
-        let mut reader = journal.reader();
         for _ in 0..3 {
+            let mut reader = journal.reader();
             let taken = (0..10_000).take_while(|_| journal.append(&[9; 100]).is_ok()).count();
             assert_eq!(taken as u64, segments * (4064 / 106));
             assert_eq!(journal.bytes(), segments * 4096);
