@@ -6,9 +6,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
+/// The header in which proxies name their clients.
+pub const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Longest user agent that is kept, in characters.
 const MAX_USER_AGENT: usize = 256;
 
@@ -32,53 +34,56 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client behind `peer`, by the forwarding headers of `request`.
-    fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// The client behind `peer`, by the values of `X-Forwarded-For` that came with its request, in their order.
+    pub fn client_of<'v>(
+        &self,
+        peer: IpAddr,
+        forwarded: impl DoubleEndedIterator<Item = &'v [u8]>,
+    ) -> IpAddr {
+        let peer = peer.to_canonical();
         if !self.contains(peer) {
             return peer;
         }
-        let name = HeaderName::from_static("x-forwarded-for");
-        let lines: Vec<_> =
-            headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        let entries: Vec<&str> = lines.iter().flat_map(|line| line.split(',')).collect();
+        let mut entries = forwarded.rev().flat_map(|value| value.rsplit(|byte| *byte == b',')).peekable();
+        let unnamed = entries.peek().is_none();
         let mut client = None;
-        for entry in entries.iter().rev() {
+        for entry in entries {
             // What a trusted proxy wrote is an address; anything else was forged further left.
-            let Some(address) = parse_forwarded(entry.trim()) else { break };
+            let Some(address) = parse_forwarded(entry) else { break };
             client = Some(address);
             if !self.contains(address) {
                 break;
             }
         }
-        match (client, entries.is_empty()) {
-            (Some(client), _) => client,
-            (None, true) => peer,
+        match client {
+            Some(client) => client,
+            None if unnamed => peer,
             // The proxy forwards for somebody it does not name: nobody we know, least of all the proxy itself.
-            (None, false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         }
     }
 }
 
 /// `1.2.3.4`, `1.2.3.4:5678`, `::1`, `[::1]` or `[::1]:5678`.
-fn parse_forwarded(entry: &str) -> Option<IpAddr> {
+fn parse_forwarded(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim();
     let address = entry
         .parse::<IpAddr>()
         .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
         .or_else(|_| entry.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>());
-    address.ok().map(canonical)
-}
-
-/// An IPv4 address in IPv6 clothes (`::ffff:1.2.3.4`) is the IPv4 address.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
+    // An IPv4 address in IPv6 clothes (`::ffff:1.2.3.4`) is the IPv4 address.
+    address.ok().map(|address| address.to_canonical())
 }
 
 /// The client's address.
 pub fn ip(request: &HttpRequest) -> IpAddr {
     let peer =
-        request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| canonical(address.ip()));
+        request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
     match request.app_data::<actix_web::web::Data<TrustedProxies>>() {
-        Some(proxies) => proxies.client_of(peer, request.headers()),
+        Some(proxies) => {
+            let forwarded = request.headers().get_all(FORWARDED_FOR).map(HeaderValue::as_bytes);
+            proxies.client_of(peer, forwarded)
+        }
         None => peer,
     }
 }
@@ -93,9 +98,15 @@ pub fn limit_key(address: IpAddr) -> IpAddr {
 
 /// The user agent, without control characters, cut to a bounded length; empty when there is none.
 pub fn user_agent(request: &HttpRequest) -> String {
-    let raw =
-        request.headers().get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    raw.map_or_else(String::new, |raw| raw.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect())
+    request
+        .headers()
+        .get(header::USER_AGENT)
+        .map_or_else(String::new, |value| cleaned_user_agent(value.as_bytes()))
+}
+
+/// The value of a `User-Agent` header as [`user_agent`] gives it.
+pub fn cleaned_user_agent(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
 }
 
 /// A header as text, when it is text.
@@ -127,15 +138,10 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
-    use actix_web::http::header::HeaderValue;
 
     fn resolved(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
         let proxies = TrustedProxies(trusted.iter().map(|network| network.parse().unwrap()).collect());
-        let mut headers = HeaderMap::new();
-        for value in forwarded {
-            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(value).unwrap());
-        }
-        proxies.client_of(peer.parse().unwrap(), &headers).to_string()
+        proxies.client_of(peer.parse().unwrap(), forwarded.iter().map(|value| value.as_bytes())).to_string()
     }
 
     #[test]
@@ -161,12 +167,8 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_do_not_make_the_client_the_proxy() {
         let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
-        let resolved = |value: &[u8]| {
-            let mut headers = HeaderMap::new();
-            headers
-                .append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(value).unwrap());
-            proxies.client_of("10.0.0.1".parse().unwrap(), &headers).to_string()
-        };
+        let resolved =
+            |value: &[u8]| proxies.client_of("10.0.0.1".parse().unwrap(), [value].into_iter()).to_string();
         assert_eq!(resolved(b"\xff, 9.9.9.9"), "9.9.9.9");
         assert_eq!(resolved(b"9.9.9.9, \xff"), "0.0.0.0");
     }

@@ -3,7 +3,9 @@
 //! Owns every limit: an action is one variant of [`LimitedAction`], its quota one key of `[rate_limits]`.
 //! Counting is by governor (GCRA), in this process. Invariant: a request over a limit has no effect but its 429.
 
+use std::fmt;
 use std::future::{Ready, ready};
+use std::io::Write;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use crate::config::{Quota, RateLimitConfig};
 
 /// How often counters that are full again are dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+const POLICY: &str = "ratelimit-policy";
+const STANDING: &str = "ratelimit";
 
 /// Everything that is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,13 +213,36 @@ struct Limit {
     policy: HeaderValue,
 }
 
-/// What a limit said, for the response's headers.
-#[derive(Debug, Clone)]
-struct Standing {
+/// Where a client stands with a limit, for the response's headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
     action: LimitedAction,
     remaining: u32,
     reset_secs: u64,
-    policy: HeaderValue,
+}
+
+impl fmt::Display for Standing {
+    /// As the `RateLimit` header.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action, remaining, reset_secs } = self;
+        write!(formatter, "\"{}\";r={remaining};t={reset_secs}", action.name())
+    }
+}
+
+/// What a limit says of one request more.
+#[derive(Debug, Clone, Copy)]
+pub enum Verdict {
+    /// There is no such limit.
+    Unlimited,
+    /// Counted.
+    Within(Standing),
+    /// Not counted: that would be one too many.
+    Over {
+        /// With nothing left.
+        standing: Standing,
+        /// Seconds until the next is allowed.
+        wait_secs: u64,
+    },
 }
 
 /// All limits of this process.
@@ -249,27 +276,55 @@ impl RateLimits {
         });
     }
 
-    fn count(&self, request: &HttpRequest, action: LimitedAction, subject: Subject) -> Result<(), ApiError> {
-        let Some(Limit { quota, limiter, policy }) = self.limits.get(action as usize) else { return Ok(()) };
+    /// Counts one request of `client` against `action`.
+    pub fn check(&self, action: LimitedAction, client: IpAddr) -> Verdict {
+        self.check_subject(action, &Subject::Address(client::limit_key(client)))
+    }
+
+    /// The `RateLimit-Policy` header of `action`, if that is limited.
+    pub fn policy(&self, action: LimitedAction) -> Option<&HeaderValue> {
+        self.limits.get(action as usize).map(|limit| &limit.policy)
+    }
+
+    /// The header lines of an answer to who stands at `standing`.
+    pub fn write_lines(&self, standing: &Standing, out: &mut Vec<u8>) {
+        let Some(policy) = self.policy(standing.action) else { return };
+        for part in [POLICY.as_bytes(), b": ", policy.as_bytes(), b"\r\n", STANDING.as_bytes()] {
+            out.extend_from_slice(part);
+        }
+        // Into memory: this cannot fail.
+        let _ = write!(out, ": {standing}\r\n");
+    }
+
+    fn check_subject(&self, action: LimitedAction, subject: &Subject) -> Verdict {
+        let Some(Limit { quota, limiter, .. }) = self.limits.get(action as usize) else {
+            return Verdict::Unlimited;
+        };
         let standing = |remaining: u32| {
             let missing = u64::from(quota.requests.saturating_sub(remaining)) * u64::from(quota.per_secs);
-            Standing {
-                action,
-                policy: policy.clone(),
-                remaining,
-                reset_secs: missing.div_ceil(u64::from(quota.requests)),
-            }
+            Standing { action, remaining, reset_secs: missing.div_ceil(u64::from(quota.requests)) }
         };
-        match limiter.check_key(&subject) {
-            Ok(snapshot) => {
-                request.extensions_mut().insert(standing(snapshot.remaining_burst_capacity()));
+        match limiter.check_key(subject) {
+            Ok(snapshot) => Verdict::Within(standing(snapshot.remaining_burst_capacity())),
+            Err(not_until) => {
+                let wait = not_until.wait_time_from(self.clock.now());
+                let wait_secs = wait.as_millis().div_ceil(1000) as u64;
+                Verdict::Over { standing: standing(0), wait_secs }
+            }
+        }
+    }
+
+    fn count(&self, request: &HttpRequest, action: LimitedAction, subject: &Subject) -> Result<(), ApiError> {
+        match self.check_subject(action, subject) {
+            Verdict::Unlimited => Ok(()),
+            Verdict::Within(standing) => {
+                request.extensions_mut().insert(standing);
                 Ok(())
             }
-            Err(not_until) => {
-                request.extensions_mut().insert(standing(0));
+            Verdict::Over { standing, wait_secs } => {
+                request.extensions_mut().insert(standing);
                 metrics::counter!("ayrene_rate_limited_total", "action" => action.name()).increment(1);
-                let wait = not_until.wait_time_from(self.clock.now());
-                Err(ApiError::too_many(action.message(), wait.as_millis().div_ceil(1000) as u64))
+                Err(ApiError::too_many(action.message(), wait_secs))
             }
         }
     }
@@ -292,7 +347,7 @@ impl Limit {
 pub fn by_address(request: &HttpRequest, action: LimitedAction) -> Result<(), ApiError> {
     let subject = || Subject::Address(client::limit_key(client::ip(request)));
     match request.app_data::<web::Data<RateLimits>>() {
-        Some(limits) => limits.count(request, action, subject()),
+        Some(limits) => limits.count(request, action, &subject()),
         None => Ok(()),
     }
 }
@@ -300,7 +355,7 @@ pub fn by_address(request: &HttpRequest, action: LimitedAction) -> Result<(), Ap
 /// Counts `request` against the user `user_id`; an error when that was one too many.
 pub fn by_user(request: &HttpRequest, action: LimitedAction, user_id: &str) -> Result<(), ApiError> {
     match request.app_data::<web::Data<RateLimits>>() {
-        Some(limits) => limits.count(request, action, Subject::User(user_id.to_owned())),
+        Some(limits) => limits.count(request, action, &Subject::User(user_id.to_owned())),
         None => Ok(()),
     }
 }
@@ -322,9 +377,11 @@ impl<const ACTION: usize> FromRequest for Charged<ACTION> {
 /// Puts the last limit's standing into the answer (draft-ietf-httpapi-ratelimit-headers-10).
 pub fn write_headers(request: &HttpRequest, headers: &mut HeaderMap) {
     let Some(standing) = request.extensions_mut().remove::<Standing>() else { return };
-    let Standing { action, remaining, reset_secs, policy } = standing;
-    headers.insert(HeaderName::from_static("ratelimit-policy"), policy);
-    if let Ok(value) = HeaderValue::try_from(format!("\"{}\";r={remaining};t={reset_secs}", action.name())) {
-        headers.insert(HeaderName::from_static("ratelimit"), value);
+    let Some(limits) = request.app_data::<web::Data<RateLimits>>() else { return };
+    if let Some(policy) = limits.policy(standing.action) {
+        headers.insert(HeaderName::from_static(POLICY), policy.clone());
+    }
+    if let Ok(value) = HeaderValue::try_from(standing.to_string()) {
+        headers.insert(HeaderName::from_static(STANDING), value);
     }
 }
