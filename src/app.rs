@@ -60,6 +60,7 @@ use crate::shortener::safety::{Classifier, ClientError, ListError, Lists, Safety
 use crate::shortener::target::OwnHosts;
 use crate::shortener::{Ledger, Memory};
 use crate::storage::{self, Storage, StorageThread};
+use crate::telemetry;
 use crate::users;
 use crate::values::PublicUrl;
 use crate::worker::{Background, Blueprint, Worker};
@@ -334,6 +335,7 @@ fn serve(
     let linger = Duration::from_secs(settings.body_timeout_secs);
     let shared = Shared::new(&blueprint, public_url, metrics);
     RateLimits::sweep_forever(shared.limits.clone());
+    telemetry::tidy_forever(shared.metrics.get_ref().clone());
     let app = move || {
         let worker = Worker::start(&blueprint);
         App::new()

@@ -2,6 +2,8 @@
 //!
 //! Logs go to standard error, so that standard output stays for people and scripts.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -13,6 +15,9 @@ use crate::config::{LogConfig, LogFormat};
 /// Upper bounds of the latency buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// How often what histograms have recorded is folded into their buckets.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Why there is no telemetry.
 #[derive(Debug, thiserror::Error)]
@@ -76,4 +81,15 @@ pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
         "Age of the first mail or SMS that waits, by way"
     );
     Ok(handle)
+}
+
+/// Folds what histograms have recorded, for as long as the current thread's runtime lives: until then each recording
+/// takes memory, whether anybody asks for metrics or not.
+pub fn tidy_forever(metrics: PrometheusHandle) {
+    actix::spawn(async move {
+        loop {
+            actix::clock::sleep(TIDY_EVERY).await;
+            metrics.run_upkeep();
+        }
+    });
 }
