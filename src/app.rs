@@ -6,13 +6,14 @@
 
 use std::future::ready;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, SyncArbiter};
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive};
 use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
@@ -37,6 +38,7 @@ use crate::http::body::BodyLimits;
 use crate::http::client::{AllowedOrigins, TrustedProxies};
 use crate::http::connection::{Patience, PatientStream};
 use crate::http::health::MetricsAccess;
+use crate::http::lane::{LaneStream, LaneWorker, NoLane, Waits};
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::upload::Uploads;
@@ -330,8 +332,10 @@ fn serve(
     let settings = blueprint.config.server.clone();
     let blueprint_hub = blueprint.hub.clone();
     let patience = patience(&blueprint.config);
-    let (head, idle) =
-        (Duration::from_secs(settings.head_timeout_secs), Duration::from_secs(settings.keep_alive_secs));
+    let waits = Waits {
+        head: Duration::from_secs(settings.head_timeout_secs),
+        idle: Duration::from_secs(settings.keep_alive_secs),
+    };
     let linger = Duration::from_secs(settings.body_timeout_secs);
     let shared = Shared::new(&blueprint, public_url, metrics);
     RateLimits::sweep_forever(shared.limits.clone());
@@ -365,21 +369,25 @@ fn serve(
                 async move { stopping.notified().await }
             };
             let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
+            let lane = LaneWorker::new(Rc::new(NoLane), waits);
             let http = HttpService::build()
                 .graceful_shutdown_signal(stopped)
-                .keep_alive(idle)
-                .client_request_timeout(head)
+                // Of what the lane answers it knows nothing: the stream times heads and idling.
+                .keep_alive(KeepAlive::Os)
+                .client_request_timeout(Duration::ZERO)
                 // What a client still sends of a body that has been refused is read and forgotten for a while, because
                 // closing at once would take the answer from it.
                 .client_disconnect_timeout(linger)
-                .on_connect_ext(|stream: &PatientStream, data| {
+                .on_connect_ext(|stream: &LaneStream, data| {
                     data.insert(stream.answer_clock());
                 })
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
+                let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
                 let _ = stream.set_nodelay(true);
-                ready(Ok::<_, DispatchError>((PatientStream::new(stream, patience), peer)))
+                let stream = LaneStream::new(PatientStream::new(stream, patience), address, lane.clone());
+                ready(Ok::<_, DispatchError>((stream, peer)))
             })
             .and_then(http)
         })?;

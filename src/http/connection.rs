@@ -1,8 +1,8 @@
 //! A connection that does not wait for ever.
 //!
-//! actix-http times a connection's first head and its idling. What it does not time is left to a [`PatientStream`]:
-//! a later head that never ends, a body that nobody reads, a client that does not read its answer. Invariant: a
-//! connection on which nothing is achieved within its [`Patience`] is closed.
+//! What a request's way to its answer may take is for a [`PatientStream`] to bound: a head that never ends, a body
+//! that nobody reads, a client that does not read its answer. (Heads and idling between requests have tighter bounds, in
+//! [`super::lane`].) Invariant: a connection on which nothing is achieved within its [`Patience`] is closed.
 //!
 //! An upload may honestly take longer than any answer. Its handler bounds the waits itself, and stops the connection's
 //! clock meanwhile: [`AnswerClock`]. A connection that has become a socket may also be silent; whether its client lives
@@ -74,9 +74,10 @@ impl AnswerClock {
         Held(clock)
     }
 
-    fn start(&self) {
+    /// An answer is due since `now`, if none was due before.
+    pub(super) fn start(&self, now: Instant) {
         if self.0.since.get().is_none() {
-            self.0.since.set(Some(Instant::now()));
+            self.0.since.set(Some(now));
         }
     }
 
@@ -122,6 +123,7 @@ pub struct PatientStream {
     stream: TcpStream,
     patience: Patience,
     tick: Pin<Box<Sleep>>,
+    checked: Instant,
     active: Instant,
     asked: AnswerClock,
     stalled: Option<Instant>,
@@ -130,8 +132,9 @@ pub struct PatientStream {
 impl PatientStream {
     /// A stream whose clocks start now.
     pub fn new(stream: TcpStream, patience: Patience) -> Self {
-        let tick = Box::pin(sleep(TICK));
-        Self { stream, patience, tick, active: Instant::now(), asked: AnswerClock::default(), stalled: None }
+        let (tick, now) = (Box::pin(sleep(TICK)), Instant::now());
+        let asked = AnswerClock::default();
+        Self { stream, patience, tick, checked: now, active: now, asked, stalled: None }
     }
 
     /// The clock that handlers may stop.
@@ -139,8 +142,18 @@ impl PatientStream {
         self.asked.clone()
     }
 
+    /// When bytes last went in either direction.
+    pub(super) fn active(&self) -> Instant {
+        self.active
+    }
+
+    /// When the clocks were last looked at.
+    pub(super) fn checked(&self) -> Instant {
+        self.checked
+    }
+
     /// An error once a clock has run out. Polled with every read and write that has to wait.
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    pub(super) fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.tick.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             let over =
@@ -155,6 +168,7 @@ impl PatientStream {
             {
                 return Err(io::ErrorKind::TimedOut.into());
             }
+            self.checked = now;
             self.tick.as_mut().reset((now + TICK).into());
         }
         Ok(())
@@ -176,7 +190,7 @@ impl AsyncRead for PatientStream {
             ready => {
                 if buffer.filled().len() > before {
                     self.active = Instant::now();
-                    self.asked.start();
+                    self.asked.start(self.active);
                     // Also while data keeps coming: a drip is no progress.
                     self.check(context)?;
                 }

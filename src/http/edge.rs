@@ -5,9 +5,10 @@
 //! shape that its surface does not know. (What is not even HTTP is answered below us, by actix-http, with a bare 400.)
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -26,11 +27,19 @@ use super::{client, pages, rate_limit};
 pub const SHORT_LINK: &str = "/{code}";
 
 /// What an answer that is not a page may load: nothing.
-const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+pub(super) const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The vendored Swagger UI brings its scripts along and styles itself inline.
 const DOCS_POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// No browser guesses what an answer is.
+pub(super) const CONTENT_TYPE_OPTIONS: &str = "nosniff";
+/// No page shows an answer in a frame.
+pub(super) const FRAME_OPTIONS: &str = "DENY";
+/// A target may learn which site its visitor came from, as without us in between; never the page.
+pub(super) const REDIRECT_REFERRER_POLICY: &str = "strict-origin-when-cross-origin";
+/// What nobody may keep.
+pub const NO_STORE: &str = "no-store";
 
 /// The metrics of a redirect, looked up once.
 static FOUND: LazyLock<metrics::Counter> = LazyLock::new(
@@ -53,7 +62,7 @@ pub async fn edge(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
-    let id = next_request_id();
+    let id = RequestId::next().to_string();
     let remainder = Remainder::of(&mut request);
     let response = if may_be_short_link(request.request()) {
         next.call(request).await?
@@ -81,10 +90,22 @@ pub async fn edge(
 }
 
 /// Unique within this process and, by its random start, in all likelihood everywhere.
-fn next_request_id() -> String {
-    static PROCESS: LazyLock<String> = LazyLock::new(|| nanoid::nanoid!(8));
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{:x}", *PROCESS, COUNTER.fetch_add(1, Ordering::Relaxed))
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestId(u64);
+
+impl RequestId {
+    /// The next request's.
+    pub(super) fn next() -> Self {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        Self(COUNTER.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        static PROCESS: LazyLock<String> = LazyLock::new(|| nanoid::nanoid!(8));
+        write!(formatter, "{}-{:x}", *PROCESS, self.0)
+    }
 }
 
 /// The requests whose every microsecond counts go without a span: their log lines carry the id themselves.
@@ -140,22 +161,17 @@ fn write_headers(request: &HttpRequest, headers: &mut HeaderMap, id: &str, route
         headers.insert(REQUEST_ID, id);
     }
     rate_limit::write_headers(request, headers);
-    put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    put(headers, header::X_FRAME_OPTIONS, "DENY");
+    put(headers, header::X_CONTENT_TYPE_OPTIONS, CONTENT_TYPE_OPTIONS);
+    put(headers, header::X_FRAME_OPTIONS, FRAME_OPTIONS);
     put(
         headers,
         header::CONTENT_SECURITY_POLICY,
         if route.starts_with("/docs") { DOCS_POLICY } else { DATA_POLICY },
     );
-    // A target may learn which site its visitor came from, as without us in between; never the page.
     let redirect = route == SHORT_LINK && headers.contains_key(header::LOCATION);
-    put(
-        headers,
-        header::REFERRER_POLICY,
-        if redirect { "strict-origin-when-cross-origin" } else { "no-referrer" },
-    );
+    put(headers, header::REFERRER_POLICY, if redirect { REDIRECT_REFERRER_POLICY } else { "no-referrer" });
     if Surface::of(request.path()) != Surface::Page {
-        put(headers, header::CACHE_CONTROL, "no-store");
+        put(headers, header::CACHE_CONTROL, NO_STORE);
     }
 }
 
@@ -163,9 +179,8 @@ fn observe(request: &HttpRequest, status: StatusCode, started: Instant, id: &str
     let elapsed = started.elapsed();
     let redirect = route == SHORT_LINK;
     if redirect && status == StatusCode::FOUND {
-        FOUND.increment(1);
-        SHORT_LINK_SECONDS.record(elapsed);
-        tracing::debug!(id, path = request.path(), micros = elapsed.as_micros() as u64, "redirect");
+        observe_redirects(1, elapsed);
+        log_redirect(id, request.path(), started);
         return;
     }
     let code = status_label(status);
@@ -178,6 +193,17 @@ fn observe(request: &HttpRequest, status: StatusCode, started: Instant, id: &str
     } else {
         tracing::info!(id, method, path, status = status.as_u16(), micros, %ip, "request");
     }
+}
+
+/// Counts `count` short links that were followed in `elapsed`, all of them.
+pub(super) fn observe_redirects(count: usize, elapsed: Duration) {
+    FOUND.increment(count as u64);
+    SHORT_LINK_SECONDS.record_many(elapsed, count);
+}
+
+/// Logs that the short link at `path` was followed, by the request `id` that began at `started`.
+pub(super) fn log_redirect(id: impl fmt::Display, path: &str, started: Instant) {
+    tracing::debug!(%id, path, micros = started.elapsed().as_micros() as u64, "redirect");
 }
 
 /// The status as a metric label.

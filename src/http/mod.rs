@@ -4,6 +4,7 @@
 //! - [`edge`]: what happens to every request: id, log line, metrics, security headers, rendering of errors.
 //! - [`body`]: bounded reading of JSON and forms, [`query`]: numbers in a query, [`client`]: whose request it is,
 //!   [`connection`]: how long it may take, `remainder`: what is left of it.
+//! - [`lane`]: answers to simple requests, given below actix-http.
 //! - [`multipart`]: bounded reading of uploads, [`upload`]: who may send one and where it goes, [`download`]: answers
 //!   with what is stored.
 //! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.
@@ -21,6 +22,7 @@ pub mod edge;
 pub mod envelope;
 pub mod error;
 pub mod health;
+pub mod lane;
 pub mod multipart;
 pub mod pages;
 pub mod query;

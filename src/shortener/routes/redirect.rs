@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use super::unlock::{self, Door};
 use super::{location, parse_code, visitor, warning};
 use crate::actor::Mailbox;
-use crate::http::edge::{SHORT_LINK, ShortLink};
+use crate::http::edge::{NO_STORE, SHORT_LINK, ShortLink};
 use crate::http::envelope::LinksFailure;
 use crate::http::pages::Problems;
 use crate::http::rate_limit::{self, LimitedAction};
@@ -24,8 +24,6 @@ use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{FetchProtection, Unlock, Visit, Visited};
 use crate::shortener::model::{Key, Protection, ShortCode};
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Looked up once: this one counts at the pace of redirects.
 static OPEN: LazyLock<metrics::Counter> =
@@ -116,7 +114,7 @@ pub(super) fn redirect(status: StatusCode, url: &str) -> Answer {
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
     Ok(response)
 }
 

@@ -1,0 +1,445 @@
+//! The lane on real sockets, in front of a real actix-http.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, web};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::{Head, Lane, LaneStream, LaneWorker, Waits, answer};
+use crate::config::{Quota, RateLimitConfig};
+use crate::http::connection::{Patience, PatientStream};
+use crate::http::edge::{self, NO_STORE, SHORT_LINK, ShortLink};
+use crate::http::rate_limit::{self, LimitedAction, RateLimits, Verdict};
+
+const LANE: &str = "GET /l1 HTTP/1.1\r\nhost: a\r\n\r\n";
+const HEAD: &str = "HEAD /l2 HTTP/1.1\r\nHOST: a\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n";
+const OTHER: &str = "GET /o HTTP/1.1\r\nhost: a\r\n\r\n";
+const OTHER_HEAD: &str = "HEAD /o HTTP/1.1\r\nhost: a\r\n\r\n";
+const POST: &str = "POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello";
+/// Its body looks like a request.
+const DECEIT: &str =
+    "PUT /d HTTP/1.1\r\ncontent-length: 29\r\nhost: a\r\n\r\nGET /l1 HTTP/1.1\r\nhost: a\r\n\r\n";
+const GET_WITH_BODY: &str =
+    "GET /l1 HTTP/1.1\r\nhost: a\r\ncontent-length: 29\r\n\r\nGET /l1 HTTP/1.1\r\nhost: a\r\n\r\n";
+const CHUNKED: &str =
+    "POST /c HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nGET\r\n0\r\n\r\n";
+
+/// What comes to each, on a connection that the lane is on for.
+const MIX: [(&str, &str); 7] = [
+    (LANE, "302 /l1"),
+    (HEAD, "302 /l2"),
+    (OTHER, "200 GET /o "),
+    (OTHER_HEAD, "200 "),
+    (POST, "200 POST /p hello"),
+    (DECEIT, "200 PUT /d GET /l1 HTTP/1.1\r\nhost: a\r\n\r\n"),
+    (GET_WITH_BODY, "200 GET /l1 GET /l1 HTTP/1.1\r\nhost: a\r\n\r\n"),
+];
+
+/// Answers `/l…` with a redirect to the path.
+struct Fixed(Option<web::Data<RateLimits>>);
+
+impl Lane for Fixed {
+    fn answer(&self, request: &Head<'_>, out: &mut Vec<u8>) -> bool {
+        if !request.path.starts_with("/l") {
+            return false;
+        }
+        let limits = self.0.as_ref().map(|limits| &***limits);
+        let standing = limits.and_then(|limits| match limits.check(LimitedAction::Redirect, request.peer) {
+            Verdict::Within(standing) => Some((limits, standing)),
+            _ => None,
+        });
+        answer::found(out, request, request.path.as_bytes(), standing)
+    }
+}
+
+async fn echo(request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let text = format!("{} {} {}", request.method(), request.path(), String::from_utf8_lossy(&body));
+    HttpResponse::Ok().insert_header(("x-head", (request.method() == "HEAD").to_string())).body(text)
+}
+
+async fn late(request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    sleep(Duration::from_millis(20)).await;
+    echo(request, body).await
+}
+
+/// Never looks at its body.
+async fn heedless() -> HttpResponse {
+    HttpResponse::Ok().body("heedless")
+}
+
+/// What `shortener::routes::redirect` does.
+async fn follow(request: HttpRequest) -> HttpResponse {
+    request.extensions_mut().insert(ShortLink);
+    rate_limit::by_address(&request, LimitedAction::Redirect).unwrap();
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, request.path()))
+        .insert_header((header::CACHE_CONTROL, NO_STORE))
+        .finish()
+}
+
+const PATIENCE: Patience =
+    Patience { answer: Duration::from_secs(5), write: Duration::from_secs(1), idle: Duration::from_secs(9) };
+const WAITS: Waits = Waits { head: Duration::from_secs(1), idle: Duration::from_secs(2) };
+
+async fn serve() -> SocketAddr {
+    let limits = web::Data::new(RateLimits::new(&RateLimitConfig {
+        redirect: Quota { requests: 1_000_000, per_secs: 60 },
+        ..crate::config::load(None).unwrap().config.rate_limits
+    }));
+    let app = {
+        let limits = limits.clone();
+        App::new()
+            .app_data(limits.clone())
+            .service(
+                web::scope("/edge").wrap(from_fn(edge::edge)).service(web::resource(SHORT_LINK).to(follow)),
+            )
+            .service(web::resource("/slow").to(late))
+            .service(web::resource("/heedless").to(heedless))
+            .default_service(web::to(echo))
+    };
+    let app = map_config(app.into_factory(), |()| AppConfig::default());
+    let http = HttpService::build()
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .h1(app);
+    let http = http.new_service(()).await.unwrap();
+    let worker = LaneWorker::new(Rc::new(Fixed(Some(limits))), WAITS);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    actix::spawn(async move {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let stream = LaneStream::new(PatientStream::new(stream, PATIENCE), peer.ip(), worker.clone());
+            actix::spawn(http.call((stream, Some(peer))));
+        }
+    });
+    address
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Everything until the other side ends.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.expect("an end").unwrap();
+    bytes
+}
+
+/// What comes back for `pieces`, sent one after another, when nothing follows.
+async fn said(address: SocketAddr, pieces: &[&[u8]]) -> Vec<String> {
+    let (mut from, mut to) = connect(address).await.into_split();
+    let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
+    let sender = actix::spawn(async move {
+        for piece in &pieces {
+            if to.write_all(piece).await.is_err() {
+                break;
+            }
+            if pieces.len() > 1 {
+                sleep(Duration::from_micros(300)).await;
+            }
+        }
+        // The other side may have ended already.
+        let _ = to.shutdown().await;
+        to
+    });
+    let mut bytes = Vec::new();
+    timeout(Duration::from_secs(20), from.read_to_end(&mut bytes)).await.expect("an end").unwrap();
+    drop(sender.await);
+    answers(&bytes)
+}
+
+/// Status and location or body of each answer, and of the last one whether it closes.
+fn answers(mut bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let mut room = [httparse::EMPTY_HEADER; 32];
+        let mut answer = httparse::Response::new(&mut room);
+        let httparse::Status::Complete(head) = answer.parse(bytes).unwrap() else {
+            panic!("half an answer: {}", String::from_utf8_lossy(bytes));
+        };
+        let header = |name: &str| {
+            let found = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+            found.map(|header| String::from_utf8(header.value.to_vec()).unwrap())
+        };
+        let length = match header("x-head").as_deref() {
+            Some("true") => 0,
+            _ => header("content-length").map_or(0, |length| length.parse().unwrap()),
+        };
+        let body = String::from_utf8_lossy(&bytes[head..head + length]).into_owned();
+        let close = if header("connection").is_some() { ", closing" } else { "" };
+        found.push(format!("{} {}{close}", answer.code.unwrap(), header("location").unwrap_or(body)));
+        bytes = &bytes[head + length..];
+    }
+    found
+}
+
+#[actix::test]
+async fn a_mix_of_requests_is_answered_in_its_order() {
+    let address = serve().await;
+    let mut state = 7_u64;
+    for _ in 0..100 {
+        let (mut sent, mut expected) = (String::new(), Vec::new());
+        for _ in 0..20 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (request, answer) = MIX[(state >> 33) as usize % MIX.len()];
+            sent.push_str(request);
+            expected.push(answer);
+        }
+        assert_eq!(said(address, &[sent.as_bytes()]).await, expected);
+    }
+}
+
+#[actix::test]
+async fn it_does_not_matter_where_the_network_cuts() {
+    let address = serve().await;
+    let sent: String = [LANE, POST, HEAD, DECEIT, OTHER_HEAD, LANE, GET_WITH_BODY, OTHER, LANE].concat();
+    let expected = [
+        "302 /l1",
+        "200 POST /p hello",
+        "302 /l2",
+        MIX[5].1,
+        "200 ",
+        "302 /l1",
+        MIX[6].1,
+        "200 GET /o ",
+        "302 /l1",
+    ];
+    let sent = sent.as_bytes();
+    for at in 1..sent.len() {
+        assert_eq!(said(address, &[&sent[..at], &sent[at..]]).await, expected, "cut at {at}");
+    }
+    let single: Vec<&[u8]> = sent.chunks(1).collect();
+    assert_eq!(said(address, &single).await, expected, "cut everywhere");
+}
+
+#[actix::test]
+async fn a_slow_answer_is_waited_for() {
+    let address = serve().await;
+    let slow = "GET /slow HTTP/1.1\r\nhost: a\r\n\r\n";
+    let sent = [LANE, slow, LANE, slow, slow, LANE].concat();
+    let expected = ["302 /l1", "200 GET /slow ", "302 /l1", "200 GET /slow ", "200 GET /slow ", "302 /l1"];
+    assert_eq!(said(address, &[sent.as_bytes()]).await, expected);
+    // The client's next request comes while the answer is being made, or after.
+    let pieces = [LANE, slow, LANE, LANE];
+    let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+    assert_eq!(said(address, &pieces).await, ["302 /l1", "200 GET /slow ", "302 /l1", "302 /l1"]);
+    let mut stream = connect(address).await;
+    for (request, answer) in MIX.iter().cycle().take(30) {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = vec![0; 4096];
+        let read = timeout(Duration::from_secs(5), stream.read(&mut bytes)).await.unwrap().unwrap();
+        assert_eq!(answers(&bytes[..read]), [*answer]);
+    }
+}
+
+#[actix::test]
+async fn ten_thousand_at_once() {
+    let address = serve().await;
+    let answers = said(address, &[LANE.repeat(10_000).as_bytes()]).await;
+    assert_eq!(answers.len(), 10_000);
+    assert!(answers.iter().all(|answer| answer == "302 /l1"));
+    let answers = said(address, &[[LANE, OTHER].concat().repeat(2_000).as_bytes()]).await;
+    assert_eq!(answers.len(), 4_000);
+    assert!(answers.chunks(2).all(|pair| pair == ["302 /l1", "200 GET /o "]));
+}
+
+#[actix::test]
+async fn a_long_body_is_followed_by_the_lane() {
+    let address = serve().await;
+    let body = "GET /l1 HTTP/1.1\r\n".repeat(10_000);
+    let post = format!("POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let sent = [LANE, &post, LANE, &post, LANE].concat();
+    let long = format!("200 POST /p {body}");
+    assert_eq!(said(address, &[sent.as_bytes()]).await, ["302 /l1", &long, "302 /l1", &long, "302 /l1"]);
+}
+
+#[actix::test]
+async fn after_what_is_not_plain_actix_has_the_connection_alone() {
+    let address = serve().await;
+    let unusual = "OPTIONS /o HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, te\r\n\r\n";
+    let absolute = "GET http://a/l1 HTTP/1.1\r\nhost: a\r\n\r\n";
+    let large = format!("GET /o HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(40_000));
+    for (sent, expected) in [
+        ([CHUNKED, LANE, OTHER], ["200 POST /c GET", "200 GET /l1 ", "200 GET /o "]),
+        ([unusual, LANE, OTHER], ["200 OPTIONS /o ", "200 GET /l1 ", "200 GET /o "]),
+        ([&large, LANE, OTHER], ["200 GET /o ", "200 GET /l1 ", "200 GET /o "]),
+        // This one's end is plain, so that the lane goes on after it.
+        ([absolute, LANE, OTHER], ["200 GET /l1 ", "302 /l1", "200 GET /o "]),
+    ] {
+        let sent = [LANE, sent[0], sent[1], sent[2]].concat();
+        let answers = said(address, &[sent.as_bytes()]).await;
+        assert_eq!(
+            (&*answers[0], &answers[1..]),
+            ("302 /l1", &expected.map(str::to_owned)[..]),
+            "{sent:.200}"
+        );
+    }
+}
+
+#[actix::test]
+async fn what_closes_closes() {
+    let address = serve().await;
+    let close = "GET /l1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let old = "GET /l1 HTTP/1.0\r\n\r\n";
+    for (last, answer) in [(close, "200 GET /l1 , closing"), (old, "200 GET /l1 ")] {
+        let mut stream = connect(address).await;
+        stream.write_all([LANE, last].concat().as_bytes()).await.unwrap();
+        assert_eq!(answers(&rest(&mut stream).await), ["302 /l1", answer], "without our end of it");
+    }
+    // Whoever leaves a body unread closes, and what follows the body is no request.
+    let heedless = "POST /heedless HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+    let sent = [heedless, &"x".repeat(100_000), LANE, LANE].concat();
+    assert_eq!(said(address, &[sent.as_bytes()]).await, ["200 heedless, closing"]);
+    assert_eq!(said(address, &[[heedless, LANE].concat().as_bytes()]).await, ["200 heedless, closing"]);
+}
+
+#[actix::test]
+async fn what_could_be_two_things_is_refused() {
+    let address = serve().await;
+    for bad in [
+        "POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n",
+        "POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+        "GET /l1 HTTP/1.1\r\nhost: a\r\ncontent-length: +0\r\n\r\n",
+        "GET /l1 HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+        "GET /l1 HTTP/1.1\r\n\r\n",
+        "GET /l1 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity, chunked\r\n\r\n",
+        "GET /l1 HTTP/1.1\r\nhost : a\r\n\r\n",
+        "\0\x01\x02\r\n\r\n",
+        "GET\r\n\r\n",
+    ] {
+        let answers = said(address, &[[LANE, bad, LANE, LANE].concat().as_bytes()]).await;
+        assert_eq!(answers.len(), 2, "{bad}: {answers:?}");
+        assert!(answers[0] == "302 /l1" && answers[1].starts_with("400"), "{bad}: {answers:?}");
+    }
+}
+
+#[actix::test]
+async fn who_waits_too_long_is_let_go() {
+    let address = serve().await;
+    let ends = async |sent: &str, drip: &[u8]| {
+        let (mut from, mut to) = connect(address).await.into_split();
+        to.write_all(sent.as_bytes()).await.unwrap();
+        let drip = drip.to_vec();
+        let dripping = actix::spawn(async move {
+            while !drip.is_empty() && to.write_all(&drip).await.is_ok() {
+                sleep(Duration::from_millis(200)).await;
+            }
+            sleep(Duration::from_secs(10)).await;
+            drop(to);
+        });
+        let (started, mut bytes) = (Instant::now(), Vec::new());
+        timeout(Duration::from_secs(8), from.read_to_end(&mut bytes)).await.expect("an end").unwrap_or(0);
+        dripping.abort();
+        (answers(&bytes), started.elapsed())
+    };
+    for first in ["", LANE, POST] {
+        let before = usize::from(!first.is_empty());
+        let (answers, took) = ends(&format!("{first}GET /l1 HT"), b"").await;
+        assert_eq!((answers.len(), &*answers[before]), (before + 1, "408 , closing"));
+        assert!(took < Duration::from_secs(4), "{first}: {took:?}");
+        let (answers, took) = ends(&format!("{first}GET /l1 HTTP/1.1\r\nx: "), b"y").await;
+        assert_eq!((answers.len(), &*answers[before]), (before + 1, "408 , closing"));
+        assert!(took < Duration::from_secs(4), "{first}: {took:?}");
+        let (answers, took) = ends(first, b"").await;
+        match first {
+            "" => assert_eq!(answers, ["408 , closing"]),
+            _ => assert_eq!(answers.len(), 1),
+        }
+        assert!(took > Duration::from_secs(1) && took < Duration::from_secs(5), "{first}: {took:?}");
+    }
+}
+
+#[actix::test]
+async fn a_busy_lane_is_not_idle() {
+    let address = serve().await;
+    let mut stream = connect(address).await;
+    for _ in 0..10 {
+        sleep(Duration::from_millis(500)).await;
+        stream.write_all(LANE.as_bytes()).await.unwrap();
+        let read = stream.read(&mut [0; 4096]).await.unwrap();
+        assert!(read > 100);
+    }
+}
+
+#[actix::test]
+async fn a_client_that_reads_nothing_is_let_go_and_bounded_meanwhile() {
+    let address = serve().await;
+    let mut stream = connect(address).await;
+    let requests = LANE.repeat(1_000);
+    let started = Instant::now();
+    let mut sent = 0;
+    let error = loop {
+        match timeout(Duration::from_secs(8), stream.write_all(requests.as_bytes())).await.expect("an end") {
+            Ok(()) => sent += requests.len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(sent < 30 << 20, "{sent}: what the kernel holds, and little more");
+}
+
+#[actix::test]
+async fn a_redirect_looks_as_if_it_had_not_come_by_the_lane() {
+    let address = serve().await;
+    let mut looks = Vec::new();
+    for request in
+        ["GET /lane HTTP/1.1", "GET /edge/lane HTTP/1.1", "HEAD /lane HTTP/1.1", "HEAD /edge/lane HTTP/1.1"]
+    {
+        let mut stream = connect(address).await;
+        stream.write_all(format!("{request}\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let bytes = rest(&mut stream).await;
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "");
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().to_owned();
+        let mut headers: BTreeMap<String, String> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        assert_eq!(headers["date"].len(), "Sun, 06 Nov 1994 08:49:37 GMT".len());
+        let id = headers["x-request-id"].clone();
+        assert!(headers["ratelimit"].starts_with("\"redirect\";r=99999"), "{}", headers["ratelimit"]);
+        for varying in ["date", "x-request-id", "ratelimit"] {
+            headers.insert(varying.to_owned(), String::new());
+        }
+        let location = headers["location"].trim_start_matches("/edge").to_owned();
+        headers.insert("location".to_owned(), location);
+        looks.push((status, headers, id));
+    }
+    assert_eq!(looks[0].1.len(), 11, "{looks:#?}");
+    for (status, headers, id) in &looks[1..] {
+        assert_eq!((status, headers), (&looks[0].0, &looks[0].1));
+        assert_eq!(id.split('-').next(), looks[0].2.split('-').next(), "one process");
+        assert_ne!(id, &looks[0].2);
+    }
+}
+
+#[test]
+fn a_location_that_would_end_its_line_is_not_written() {
+    let peer = "127.0.0.1".parse().unwrap();
+    let request =
+        Head { is_head: false, path: "/l", query: "", headers: &[], peer, received: Instant::now() };
+    let mut out = Vec::new();
+    assert!(!answer::found(&mut out, &request, b"https://a/\r\nset-cookie: b", None));
+    assert!(out.is_empty());
+}
