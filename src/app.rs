@@ -38,7 +38,7 @@ use crate::http::body::BodyLimits;
 use crate::http::client::{AllowedOrigins, TrustedProxies};
 use crate::http::connection::{Patience, PatientStream};
 use crate::http::health::MetricsAccess;
-use crate::http::lane::{LaneStream, LaneWorker, NoLane, Waits};
+use crate::http::lane::{LaneStream, LaneWorker, Waits};
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
 use crate::http::upload::Uploads;
@@ -58,6 +58,7 @@ use crate::redis::embedded::{Embedded, EmbeddedError};
 use crate::shortener;
 use crate::shortener::actor::OwnPlaces;
 use crate::shortener::model::ReservedWords;
+use crate::shortener::routes::lane::ShortLinks;
 use crate::shortener::safety::{Classifier, ClientError, ListError, Lists, Safety};
 use crate::shortener::target::OwnHosts;
 use crate::shortener::{Ledger, Memory};
@@ -340,6 +341,8 @@ fn serve(
     let shared = Shared::new(&blueprint, public_url, metrics);
     RateLimits::sweep_forever(shared.limits.clone());
     telemetry::tidy_forever(shared.metrics.get_ref().clone());
+    let (lane_blueprint, proxies, limits) =
+        (blueprint.clone(), shared.proxies.clone(), shared.limits.clone());
     let app = move || {
         let worker = Worker::start(&blueprint);
         App::new()
@@ -369,7 +372,8 @@ fn serve(
                 async move { stopping.notified().await }
             };
             let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
-            let lane = LaneWorker::new(Rc::new(NoLane), waits);
+            let links = ShortLinks::new(lane_blueprint.clerk(), proxies.clone(), limits.clone());
+            let lane = LaneWorker::new(Rc::new(links), waits);
             let http = HttpService::build()
                 .graceful_shutdown_signal(stopped)
                 // Of what the lane answers it knows nothing: the stream times heads and idling.

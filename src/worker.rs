@@ -76,6 +76,13 @@ impl Blueprint {
         }
     }
 
+    /// Who follows links that are remembered, on the current thread.
+    pub fn clerk(&self) -> Clerk {
+        let Self { memory, ledger, places, config, .. } = self;
+        let lists = places.safety.lists.clone();
+        Clerk::new(memory.clone(), ledger.clone(), lists, config.shortener.full_ips)
+    }
+
     fn gate(&self) -> Gate {
         let actors = &self.config.actors;
         Gate::new(actors.max_in_flight, Duration::from_millis(actors.timeout_ms))
@@ -120,13 +127,10 @@ impl Base {
             has_log: events.narrow(),
         };
         let notifier = Notifier::new(redis.clone(), &blueprint.secret, asks, &config.notifier);
-        let Blueprint { memory, ledger, places, .. } = blueprint;
-        let lists = places.safety.lists.clone();
-        let clerk = Clerk::new(memory.clone(), ledger.clone(), lists, config.shortener.full_ips);
         Self {
             events,
             people,
-            clerk: Rc::new(clerk),
+            clerk: Rc::new(blueprint.clerk()),
             notifier: Mailbox::new(notifier.start(), blueprint.gate()),
             presence,
             redis,

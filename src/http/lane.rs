@@ -25,13 +25,3 @@ pub trait Lane {
     /// answer may neither have a body nor close the connection. Called within a read: must not wait.
     fn answer(&self, request: &Head<'_>, out: &mut Vec<u8>) -> bool;
 }
-
-/// Answers nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct NoLane;
-
-impl Lane for NoLane {
-    fn answer(&self, _: &Head<'_>, _: &mut Vec<u8>) -> bool {
-        false
-    }
-}

@@ -185,15 +185,22 @@ impl Books {
 
 /// Brings the journal to the disk, and makes its next segment ahead of need.
 async fn sync(journal: Arc<Journal>, every: Duration) {
+    // Once for the first segment, once for the one after it.
+    let first = journal.clone();
+    let _ = tokio::task::spawn_blocking(move || first.prepare().and_then(|()| first.prepare())).await;
+    let mut worked = true;
     loop {
         tokio::time::sleep(every).await;
         let journal = journal.clone();
-        let outcome =
-            tokio::task::spawn_blocking(move || journal.sync().and_then(|()| journal.prepare())).await;
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the journal of clicks is not synced"),
-            Err(error) => tracing::warn!(%error, "the journal of clicks is not synced"),
+        let synced = tokio::task::spawn_blocking(move || {
+            // What is in the way of the next segment the journal says itself.
+            let _ = journal.prepare();
+            journal.sync()
+        });
+        let synced = synced.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        if let (Err(error), true) = (&synced, worked) {
+            tracing::error!(%error, "the journal of clicks is not synced to the disk");
         }
+        worked = synced.is_ok();
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod home;
+pub mod lane;
 pub mod links;
 mod locks;
 pub mod redirect;

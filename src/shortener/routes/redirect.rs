@@ -26,7 +26,7 @@ use crate::shortener::messages::{FetchProtection, Unlock, Visit, Visited};
 use crate::shortener::model::{Key, Protection, ShortCode};
 
 /// Looked up once: this one counts at the pace of redirects.
-static OPEN: LazyLock<metrics::Counter> =
+pub(super) static OPEN: LazyLock<metrics::Counter> =
     LazyLock::new(|| metrics::counter!("ayrene_visits_total", "outcome" => "open"));
 
 pub(super) type Links = web::Data<Mailbox<Shortener>>;
