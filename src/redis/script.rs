@@ -15,7 +15,8 @@ use super::key::Key;
 #[derive(Debug)]
 pub struct Script {
     name: &'static str,
-    key_count: usize,
+    /// Fewest and most.
+    key_counts: (usize, usize),
     source: &'static str,
     compiled: LazyLock<redis::Script>,
 }
@@ -24,11 +25,11 @@ impl Script {
     /// Used by [`crate::script!`].
     pub const fn new(
         name: &'static str,
-        key_count: usize,
+        key_counts: (usize, usize),
         source: &'static str,
         compile: fn() -> redis::Script,
     ) -> Self {
-        Self { name, key_count, source, compiled: LazyLock::new(compile) }
+        Self { name, key_counts, source, compiled: LazyLock::new(compile) }
     }
 
     /// The script's path below `lua/`, without the ending.
@@ -42,7 +43,8 @@ impl Script {
     }
 
     fn check_keys<const N: usize>(&self, keys: [&Key; N]) {
-        debug_assert_eq!(N, self.key_count, "{} takes {} keys", self.name, self.key_count);
+        let (fewest, most) = self.key_counts;
+        debug_assert!((fewest..=most).contains(&N), "{} takes {fewest} to {most} keys", self.name);
         debug_assert!(
             keys.windows(2).all(|pair| pair[0].slot() == pair[1].slot()),
             "{}: keys in different slots: {keys:?}",
@@ -101,16 +103,14 @@ pub struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    /// Adds a call.
-    pub fn add<const N: usize>(&mut self, keys: [&Key; N], arguments: &[&dyn AsRef<[u8]>]) {
+    /// Adds a call, to which arguments can be added until the next one.
+    pub fn add<const N: usize>(&mut self, keys: [&Key; N]) -> &mut redis::Pipeline {
         self.script.check_keys(keys);
-        let command = self.pipeline.cmd("EVALSHA").arg(self.script.compiled.get_hash()).arg(N);
+        let call = self.pipeline.cmd("EVALSHA").arg(self.script.compiled.get_hash()).arg(N);
         for key in keys {
-            command.arg(key.as_str());
+            call.arg(key.as_str());
         }
-        for argument in arguments {
-            command.arg(argument.as_ref());
-        }
+        call
     }
 
     /// Runs them; what each came to, in their order, unless nobody knows of any.
@@ -128,13 +128,16 @@ impl Calls<'_> {
     }
 }
 
-/// `script!("domain/verb", keys)`: the script in `lua/domain/verb.lua`.
+/// `script!("domain/verb", keys)`: the script in `lua/domain/verb.lua`; with two numbers, the fewest and the most keys.
 #[macro_export]
 macro_rules! script {
     ($name:literal, $keys:literal) => {
+        $crate::script!($name, $keys, $keys)
+    };
+    ($name:literal, $fewest:literal, $most:literal) => {
         $crate::redis::Script::new(
             $name,
-            $keys,
+            ($fewest, $most),
             include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $name, ".lua")),
             || {
                 ::redis::Script::new(include_str!(concat!(

@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::Bench;
 
 const KEYS: [&str; 3] = ["link", "events", "tallies"];
-const MONTH_US: &str = "2592000000000";
 const WRITER: &str = "@writer01";
 
 fn now_ms() -> u128 {
@@ -19,14 +18,13 @@ fn link(bench: &mut Bench, fields: &[&str]) {
     bench.command::<i64>("HSET", "link", &fields);
 }
 
-fn count_with(bench: &mut Bench, positions: [&str; 2], clicks: &str, more: [&str; 2], lease: &[&str]) -> i64 {
+fn count_with(bench: &mut Bench, positions: [&str; 2], clicks: &str, more: &[&str]) -> i64 {
     let [first, last] = positions;
-    let arguments = [&["writer01", first, last, "5", clicks, more[0], more[1], MONTH_US], lease].concat();
-    bench.run("shortener/count", &KEYS, &arguments)
+    bench.run("shortener/count", &KEYS, &[&[WRITER, first, last, "5", clicks], more].concat())
 }
 
 fn count(bench: &mut Bench, first: &str, last: &str, clicks: &str) -> i64 {
-    count_with(bench, [first, last], clicks, ["", ""], &[])
+    bench.run("shortener/count", &KEYS[..1], &[WRITER, first, last, "5", clicks])
 }
 
 fn counted(bench: &mut Bench) -> (Option<i64>, Option<String>) {
@@ -84,7 +82,7 @@ fn clicks_to_be_told_of_need_an_entry_first() {
     assert_eq!(count(&mut bench, "1", "2", "2"), 2, "never told");
     assert_eq!(counted(&mut bench), (None, None));
     let now = now_ms().to_string();
-    assert_eq!(count_with(&mut bench, ["1", "2"], "2", ["", ""], &[now.as_str(), "12000"]), 3);
+    assert_eq!(count_with(&mut bench, ["1", "2"], "2", &["", &now, "12000"]), 3);
     assert_eq!(bench.command::<Option<i64>>("HGET", "link", &["n"]), Some(2));
     assert_eq!(count(&mut bench, "3", "3", "1"), 3, "some are untold already");
     bench.command::<i64>("HSET", "link", &["n", "0", "l", "1"]);
@@ -96,12 +94,15 @@ fn clicks_to_be_told_of_need_an_entry_first() {
 fn count_records_events_with_their_own_time_and_adds_tallies_up() {
     let mut bench = Bench::new();
     link(&mut bench, &["a", "1"]);
-    let events = r#"{"keep":100,"ttl":60,"list":[{"t":1700000000001,"h":"GET","i":"203.0.113.0","r":"","a":"bot"},
-        {"t":1700000000002,"h":"HEAD","i":"203.0.113.0","r":"news.example","a":"mobile"}]}"#;
-    let tallies = r#"[600,"h472222",2,"rnews.example",1,"r",1]"#;
-    assert_eq!(count_with(&mut bench, ["1", "2"], "2", [events, tallies], &[]), 3);
-    assert_eq!(count_with(&mut bench, ["1", "2"], "2", [events, tallies], &[]), 4);
-    assert_eq!(count_with(&mut bench, ["3", "3"], "0", ["", tallies], &[]), 3, "tallies alone");
+    let tallies = r#""tallies_ttl":600,"tallies":["h472222",2,"rnews.example",1,"r",1]"#;
+    let all = format!(
+        r#"{{"keep":100,"ttl":60,"list":[{{"t":1700000000001,"h":"GET","i":"203.0.113.0","r":"","a":"bot"}},
+        {{"t":1700000000002,"h":"HEAD","i":"203.0.113.0","r":"news.example","a":"mobile"}}],{tallies}}}"#
+    );
+    let alone = format!(r#"{{"keep":100,"ttl":60,"list":[],{tallies}}}"#);
+    assert_eq!(count_with(&mut bench, ["1", "2"], "2", &[&all]), 3);
+    assert_eq!(count_with(&mut bench, ["1", "2"], "2", &[&all]), 4);
+    assert_eq!(count_with(&mut bench, ["3", "3"], "0", &[&alone]), 3, "tallies alone");
     let listed: Vec<(String, Vec<String>)> = bench.command("XRANGE", "events", &["-", "+"]);
     let times: Vec<&str> = listed.iter().map(|(_, fields)| fields[1].as_str()).collect();
     assert_eq!(times, ["1700000000001", "1700000000002"]);
@@ -127,8 +128,9 @@ fn too_many_tallies_are_said_and_trimmed() {
     let fields: Vec<String> =
         (0..1_200).map(|number| format!(r#""rh{number:04}.example",{}"#, number + 1)).collect();
     let old = hour - 200;
-    let tallies = format!(r#"[600,"h{hour}",5,"h{old}",5,"d10",9,"abot",5,"r",3,{}]"#, fields.join(","));
-    assert_eq!(count_with(&mut bench, ["1", "2"], "2", ["", &tallies], &[]), 6);
+    let tallies = format!(r#""h{hour}",5,"h{old}",5,"d10",9,"abot",5,"r",3,{}"#, fields.join(","));
+    let recorded = format!(r#"{{"keep":100,"ttl":60,"list":[],"tallies_ttl":600,"tallies":[{tallies}]}}"#);
+    assert_eq!(count_with(&mut bench, ["1", "2"], "2", &[&recorded]), 6);
     let left: i64 = bench.run("shortener/trim_tallies", &["tallies"], &[]);
     assert_eq!(left, 404, "an hour, a class, no referrer, others, and 400 referrers");
     let largest: Option<i64> = bench.command("HGET", "tallies", &["rh1199.example"]);

@@ -9,13 +9,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
+use super::Ledger;
 use super::fold::{Folder, Retention};
 use super::record::Click;
-use crate::journal::{Batch, Journal, WriterId};
+use crate::journal::{Batch, WriterId};
 use crate::redis::RedisFailure;
 use crate::shortener::clicks::Teller;
 use crate::shortener::error::ShortenerError;
@@ -30,11 +31,19 @@ const MARKERS: usize = 1_000;
 const RETRY: Duration = Duration::from_millis(100);
 /// How often what the datastore does not understand is tried.
 const TRIES: usize = 5;
+/// Links and events of a part, which is what bounds its memory.
+const MAX_FOLDED: usize = 262_144;
+/// After a call as many times as long is rested as it took: most of the time of datastore and processor is for others, and the
+/// longer clicks wait, the more of them are one call.
+const REST: u32 = 12;
+const LONGEST_REST: Duration = Duration::from_millis(200);
+/// A part that takes this long is counted without a rest.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Counts what it is given, however long that takes.
 #[derive(Debug)]
 pub(in crate::shortener) struct Applier {
-    journal: Arc<Journal>,
+    ledger: Arc<Ledger>,
     store: LinkStore,
     teller: Rc<Teller>,
     retention: Retention,
@@ -44,38 +53,47 @@ pub(in crate::shortener) struct Applier {
 
 impl Applier {
     pub(in crate::shortener) fn new(
-        journal: Arc<Journal>,
+        ledger: Arc<Ledger>,
         store: LinkStore,
         teller: Rc<Teller>,
         retention: Retention,
     ) -> Self {
-        Self { journal, store, teller, retention, substitute: RefCell::default() }
+        Self { ledger, store, teller, retention, substitute: RefCell::default() }
     }
 
-    /// Counts a batch; returns when that is done.
-    pub(super) async fn apply(&self, batch: &Batch) {
+    /// A part of the journal that begins with `batch`.
+    pub(super) fn begin(&self, batch: &Batch) -> Part {
+        let mut part = Part { writer: batch.writer.clone(), folder: Folder::new(self.retention) };
+        part.add(batch);
+        part
+    }
+
+    /// Counts what was read first by this process; returns when that is done.
+    pub(super) async fn apply(&self, part: Part) {
+        self.count_all(part.writer.as_str(), part.folder, false).await;
+    }
+
+    /// Counts a batch that an earlier process left, of which parts may be counted.
+    pub(super) async fn recover(&self, batch: &Batch) {
         let writer = batch.writer.as_str();
-        let mut clicks: Vec<(u64, Click<'_>)> = batch
-            .iter()
-            .filter_map(|(position, record)| Some((position.get(), Click::decode(record)?)))
-            .collect();
-        if clicks.len() < batch.len() {
-            tracing::error!(
-                records = batch.len() - clicks.len(),
-                "the journal has records that are no clicks"
-            );
-        }
-        if batch.recovered {
-            clicks = self.not_counted(writer, clicks).await;
-        }
+        let clicks = self.not_counted(writer, clicks(batch).collect()).await;
         let mut folder = Folder::new(self.retention);
         for (position, click) in &clicks {
             folder.add(*position, click);
         }
+        self.count_all(writer, folder, true).await;
+    }
+
+    async fn count_all(&self, writer: &str, folder: Folder, repeated: bool) {
+        let begun = Instant::now();
         for mut wave in folder.finish() {
             while !wave.is_empty() {
                 let some = wave.split_off(wave.len().saturating_sub(CALLS));
-                self.count(writer, some, batch.recovered).await;
+                let started = Instant::now();
+                self.count(writer, some, repeated).await;
+                if begun.elapsed() < LONGEST {
+                    self.ledger.rest((started.elapsed() * REST).min(LONGEST_REST)).await;
+                }
             }
         }
     }
@@ -152,16 +170,19 @@ impl Applier {
         match outcome? {
             Counted::Before if repeated => Ok(()),
             Counted::Before | Counted::Partly => self.substitute(count).await,
-            Counted::Unentered { .. } => {
-                let follow = async |entered| self.count_one(writer, count, entered).await;
-                match self.teller.counted(&count.code, follow).await {
-                    Ok(_) => Ok(()),
-                    Err(ShortenerError::Redis(failure)) => Err(failure),
-                    Err(error) => Err(RedisFailure::of("shortener/count", io::Error::other(error).into())),
-                }
-            }
+            Counted::Unentered { .. } => self.count_entered(writer, count).await,
             Counted::Untrimmed => self.store.trim_tallies(&count.code).await,
             Counted::Done | Counted::Gone => Ok(()),
+        }
+    }
+
+    /// Counts clicks on one link, of which its owner may want to hear.
+    async fn count_entered(&self, writer: &str, count: &Count) -> Result<(), RedisFailure> {
+        let counting = async |entered| self.count_one(writer, count, entered).await;
+        match self.teller.counted(&count.code, counting).await {
+            Ok(_) => Ok(()),
+            Err(ShortenerError::Redis(failure)) => Err(failure),
+            Err(error) => Err(RedisFailure::of("shortener/count", io::Error::other(error).into())),
         }
     }
 
@@ -186,14 +207,48 @@ impl Applier {
                     "another node counts from a copy of this data directory; give each node its own"
                 );
                 let writer = self
+                    .ledger
                     .journal
                     .renew_writer()
                     .map_err(|error| RedisFailure::of("shortener/count", error.into()))?;
                 self.substitute.borrow_mut().insert(writer).clone()
             }
         };
-        self.count_one(writer.as_str(), count, None).await.map(|_| ())
+        self.count_entered(writer.as_str(), count).await
     }
+}
+
+/// Clicks of one writer that this process was the first to read, added up.
+#[derive(Debug)]
+pub(super) struct Part {
+    writer: WriterId,
+    folder: Folder,
+}
+
+impl Part {
+    pub(super) fn takes(&self, batch: &Batch) -> bool {
+        !batch.recovered && batch.writer == self.writer
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.folder.size() >= MAX_FOLDED
+    }
+
+    pub(super) fn add(&mut self, batch: &Batch) {
+        for (position, click) in clicks(batch) {
+            self.folder.add(position, &click);
+        }
+    }
+}
+
+fn clicks(batch: &Batch) -> impl Iterator<Item = (u64, Click<'_>)> {
+    batch.iter().filter_map(|(position, record)| {
+        let click = Click::decode(record);
+        if click.is_none() {
+            tracing::error!(%position, "a record of the journal is no click");
+        }
+        Some((position.get(), click?))
+    })
 }
 
 async fn pause(error: &RedisFailure) {

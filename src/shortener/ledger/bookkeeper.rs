@@ -28,12 +28,12 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::memory::Memory;
 use crate::shortener::store::LinkStore;
 
-/// Pause between two rounds; longer when a round takes long, so that it takes a tenth of the time at most.
+/// Pause between two looks at the journal.
 const PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const REST: u32 = 9;
+/// Pause after the journal could not be read.
+const RETRY: Duration = Duration::from_secs(1);
 /// Records read at once.
-const BATCH: usize = 131_072;
+const BATCH: usize = 16_384;
 const GAUGES: Duration = Duration::from_secs(1);
 /// Moments remembered for the age of the first click that waits.
 const MOMENTS: usize = 4096;
@@ -75,7 +75,7 @@ impl Bookkeeper {
         let teller = Rc::new(Teller::new(redis, store.clone(), post));
         let books = Books {
             reader: RefCell::new(Some(ledger.journal.reader())),
-            applier: Applier::new(ledger.journal.clone(), store, teller, Retention::of(config)),
+            applier: Applier::new(ledger.clone(), store, teller, Retention::of(config)),
             sync_every: Duration::from_millis(config.journal_sync_ms),
             memory,
             ledger,
@@ -106,28 +106,52 @@ impl Books {
     }
 
     async fn keep(self: Rc<Self>) {
-        let mut pause = PAUSE;
         loop {
-            let _ = tokio::time::timeout(pause, self.ledger.wanted.notified()).await;
-            let started = Instant::now();
+            let _ = tokio::time::timeout(PAUSE, self.ledger.wanted.notified()).await;
             let Some(mut reader) = self.reader.borrow_mut().take() else { return };
-            if let Err(error) = self.work_off(&mut reader).await {
-                tracing::error!(%error, "the journal of clicks cannot be read");
-                tokio::time::sleep(LONGEST_PAUSE).await;
-            }
+            let outcome = self.work_off(&mut reader).await;
             *self.reader.borrow_mut() = Some(reader);
-            pause = (started.elapsed() * REST).clamp(PAUSE, LONGEST_PAUSE);
+            if let Err(error) = outcome {
+                tracing::error!(%error, "the journal of clicks cannot be read");
+                tokio::time::sleep(RETRY).await;
+            }
         }
     }
 
     /// Counts all that is in the journal when it begins.
     async fn work_off(&self, reader: &mut Reader) -> io::Result<()> {
         let end = self.journal().end();
-        while reader.position() < end {
-            let Some(batch) = reader.read(BATCH)? else { break };
-            self.applier.apply(&batch).await;
-            reader.release()?;
-            self.ledger.applied.send_replace(reader.position().get());
+        let mut next = None;
+        while next.is_some() || reader.position() < end {
+            let Some(batch) = next.take().map_or_else(|| reader.read(BATCH), |batch| Ok(Some(batch)))? else {
+                break;
+            };
+            let mut outcome = Ok(());
+            if batch.recovered {
+                self.applier.recover(&batch).await;
+            } else {
+                let mut part = self.applier.begin(&batch);
+                while reader.position() < end && !part.is_full() {
+                    match reader.read(BATCH) {
+                        Ok(Some(more)) if part.takes(&more) => part.add(&more),
+                        Ok(more) => {
+                            next = more;
+                            break;
+                        }
+                        // What has been read is counted all the same: it is not read again.
+                        Err(error) => {
+                            outcome = Err(error);
+                            break;
+                        }
+                    }
+                }
+                self.applier.apply(part).await;
+            }
+            if next.is_none() {
+                reader.release()?;
+                self.ledger.applied.send_replace(reader.position().get());
+            }
+            outcome?;
         }
         self.ledger.applied.send_replace(reader.position().get());
         Ok(())

@@ -14,7 +14,7 @@ mod record;
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -37,6 +37,7 @@ pub struct Ledger {
     is_full: AtomicBool,
     /// Somebody waits for all that is in the journal to be counted.
     wanted: Notify,
+    waiters: AtomicUsize,
     /// Up to where it is.
     applied: watch::Sender<u64>,
 }
@@ -57,6 +58,7 @@ impl Ledger {
             fallbacks: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
             wanted: Notify::new(),
+            waiters: AtomicUsize::new(0),
             applied: watch::Sender::new(0),
         }
     }
@@ -68,10 +70,18 @@ impl Ledger {
         }
         let end = self.journal.end().get();
         let mut applied = self.applied.subscribe();
+        let _waiter = Waiter::new(&self.waiters);
         self.wanted.notify_one();
         let wait = applied.wait_for(|applied| *applied >= end);
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
             tracing::debug!("clicks are shown that are not all there are");
+        }
+    }
+
+    /// Waits, unless somebody waits for the journal to be worked off.
+    async fn rest(&self, time: Duration) {
+        if self.waiters.load(Ordering::Acquire) == 0 {
+            let _ = tokio::time::timeout(time, self.wanted.notified()).await;
         }
     }
 
@@ -92,6 +102,22 @@ impl Ledger {
                 Err(Full)
             }
         }
+    }
+}
+
+/// Somebody who waits.
+struct Waiter<'a>(&'a AtomicUsize);
+
+impl<'a> Waiter<'a> {
+    fn new(waiters: &'a AtomicUsize) -> Self {
+        waiters.fetch_add(1, Ordering::AcqRel);
+        Self(waiters)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -10,11 +10,12 @@ use crate::shortener::keys;
 use crate::shortener::memory::OpenLink;
 use crate::shortener::model::ShortCode;
 
-static COUNT: Script = script!("shortener/count", 3);
+static COUNT: Script = script!("shortener/count", 1, 3);
 static BEAT: Script = script!("shortener/beat", 0);
 static TRIM_TALLIES: Script = script!("shortener/trim_tallies", 1);
 
-/// A marker that its journal has not moved for so long is dropped, and a journal as old is not read any more.
+/// A marker that its journal has not moved for so long is dropped, as `lua/shortener/count.lua` has it too, and what is as old in
+/// a journal is not read any more.
 pub(in crate::shortener) const MARKER_LIFE_US: u64 = 30 * 24 * 3600 * 1_000_000;
 
 /// What a link is to somebody who has not seen it yet.
@@ -39,9 +40,8 @@ pub(in crate::shortener) struct Count {
     pub(in crate::shortener) first: u64,
     pub(in crate::shortener) last: u64,
     pub(in crate::shortener) clicks: u64,
-    /// As `lua/shortener/count.lua` takes them.
-    pub(in crate::shortener) events: String,
-    pub(in crate::shortener) tallies: String,
+    /// Events and tallies as `lua/shortener/count.lua` takes them, if there are any.
+    pub(in crate::shortener) recorded: Option<String>,
 }
 
 /// What became of them.
@@ -127,28 +127,22 @@ impl LinkStore {
         counts: &[&Count],
         entered_ms: Option<u64>,
     ) -> Result<Vec<Result<Counted, RedisFailure>>, RedisFailure> {
-        let [life, lease] = [MARKER_LIFE_US, LEASE_LIMIT_MS].map(|number| number.to_string());
-        let entered = entered_ms.unwrap_or_default().to_string();
+        let field = format!("@{writer}");
         let mut calls = COUNT.many();
-        for count in counts {
-            let keys = [self.link(&count.code), self.events(&count.code), self.tallies(&count.code)];
-            let [first, last, created, clicks] =
-                [count.first, count.last, count.created_ms, count.clicks].map(|number| number.to_string());
-            calls.add(
-                [&keys[0], &keys[1], &keys[2]],
-                &[
-                    &writer,
-                    &first,
-                    &last,
-                    &created,
-                    &clicks,
-                    &count.events,
-                    &count.tallies,
-                    &life,
-                    &entered,
-                    &lease,
-                ],
-            );
+        for Count { code, created_ms, first, last, clicks, recorded } in counts {
+            let link = self.link(code);
+            let call = match recorded {
+                None => calls.add([&link]),
+                Some(_) => calls.add([&link, &self.events(code), &self.tallies(code)]),
+            };
+            call.arg(&field).arg(first).arg(last).arg(created_ms).arg(clicks);
+            match (recorded, entered_ms) {
+                (None, None) => {}
+                (Some(recorded), None) => drop(call.arg(recorded)),
+                (recorded, Some(entered_ms)) => {
+                    call.arg(recorded.as_deref().unwrap_or_default()).arg(entered_ms).arg(LEASE_LIMIT_MS);
+                }
+            }
         }
         let outcomes = calls.run::<u8>(&self.redis).await?;
         Ok(outcomes.into_iter().map(|outcome| outcome.map(counted)).collect())
