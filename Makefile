@@ -9,7 +9,7 @@ help:
 	@echo 'make run     start the server (config/default.toml lists the settings)'
 	@echo 'make test    all tests, then generated requests against the API description'
 	@echo 'make lint    formatting, clippy, licences and sources of dependencies'
-	@echo 'make bench   the redirect benchmark, or BENCH=social; options in ARGS'
+	@echo 'make bench   all benchmarks, or BENCH=redirect|clicks|create|login|social|startup with options in ARGS'
 
 run:
 	@scripts/need cc redis
@@ -26,8 +26,10 @@ lint:
 	@scripts/need cc
 	scripts/lint
 
-BENCH ?= redirect
+BENCHES = redirect clicks create login social startup
 
+# Two cores for servers and load alike, see BENCHMARKS.md; one bench after the other, each with its report in target/bench.
 bench:
 	@scripts/need cc redis
-	cargo bench --locked --bench $(BENCH) -- $(ARGS)
+	@scripts/need wrk || echo 'Going on with a load generator of our own'
+	cargo bench --locked $(if $(BENCH),--bench $(BENCH),$(addprefix --bench ,$(BENCHES))) -- $(ARGS)

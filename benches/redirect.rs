@@ -1,266 +1,273 @@
-//! How fast short links redirect, and whether every answered click was counted.
+//! How fast short links redirect, beside servers that do nothing else.
 //!
-//! `cargo bench --bench redirect [-- --urls FILE] [--rounds N] [--seconds N] [--connections N] [--json FILE]`
+//! `cargo bench --bench redirect [-- --scenario LIST] [--links N] [--rounds N] [--seconds N] [--connections N]
+//! [--cores 0,1] [--generator-cores 2,3] [--plots DIR] [--json FILE]`
 //!
-//! Makes links from a list of real URLs (one a line; by default the home pages of Debian's packages, else made-up
-//! ones), then drives `GET /{code}` under Zipf traffic over them, in alternating rounds with a bare actix-web
-//! handler and, where installed, nginx's `return 302`, all with as many workers as cores. The load generator runs
-//! on the same cores: the ratios are what the figures are for.
+//! Scenarios, by commas: `hot` (one link), `zipf` (over `--links`, 100,000), `uniform` (over a million), `misses` and
+//! `protected`, each in alternating rounds with a bare actix-web server and nginx; `load` (latency at 10 to 100 % of nginx's
+//! peak), `scale` (throughput at 1,000 to 5 million links), `staleness` (two nodes on one Redis). `all`, the default, is
+//! all of them.
 
-#![allow(missing_docs, unreachable_pub, clippy::print_stdout, reason = "a bench")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "a bench, with parts shared by all"
+)]
 
+#[path = "support/contenders.rs"]
+mod contenders;
+#[path = "support/cores.rs"]
+mod cores;
+#[path = "support/drive.rs"]
+mod drive;
 #[path = "support/load.rs"]
 mod load;
+#[path = "redirect/offered.rs"]
+mod offered;
+#[path = "support/options.rs"]
+mod options;
+#[path = "redirect/plot.rs"]
+mod plot;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/report.rs"]
+mod report;
+#[path = "redirect/scale.rs"]
+mod scale;
+#[path = "support/seed.rs"]
+mod seed;
 #[path = "support/servers.rs"]
 mod servers;
+#[path = "redirect/staleness.rs"]
+mod staleness;
+#[path = "support/traffic.rs"]
+mod traffic;
+#[path = "support/wrk.rs"]
+mod wrk;
 #[path = "support/zipf.rs"]
 mod zipf;
 
 use std::error::Error;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
-use load::{Load, Outcome};
+use contenders::Contender;
+use drive::{Driver, Round};
+use options::Options;
+use report::{Table, grouped, median, millis};
 use serde_json::{Value, json};
-use servers::request;
+use servers::Ayrene;
+use traffic::Spread;
 
-const TRAFFIC: usize = 1 << 20;
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-struct Options {
-    urls: Option<PathBuf>,
-    rounds: usize,
-    seconds: u64,
-    connections: usize,
-    json: Option<PathBuf>,
+pub(crate) const FOUND: &str = "HTTP/1.1 302";
+/// Links of `uniform`.
+const MANY: usize = 1_000_000;
+/// Links that are protected.
+const PROTECTED: usize = 10_000;
+const SCENARIOS: [&str; 8] = ["hot", "zipf", "uniform", "misses", "protected", "load", "scale", "staleness"];
+
+/// Options of this bench.
+pub(crate) struct Plan {
+    pub(crate) options: Options,
+    scenarios: Vec<String>,
+    pub(crate) links: usize,
+    /// Sizes of `scale`.
+    pub(crate) sizes: Vec<usize>,
+    plots: PathBuf,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     if let Ok(arguments) = std::env::var(servers::BARE_SERVER) {
         return Ok(servers::run_bare(&arguments)?);
     }
-    let options = options()?;
-    let workers = std::thread::available_parallelism()?.get();
-    let urls = urls(&options)?;
+    let plan = plan()?;
+    plan.options.cores.as_server()?;
+    println!("{}; {} connections", plan.options.cores.description(), plan.options.connections);
+    let mut report = json!({
+        "connections": plan.options.connections, "rounds": plan.options.rounds,
+        "seconds": plan.options.duration.as_secs(), "links": plan.links,
+        "cores": plan.options.cores.description(), "generator_shares_cores": plan.options.cores.shared(),
+    });
+    compare(&plan, &mut report)?;
+    if plan.has("scale") {
+        report["scale"] = scale::run(&plan)?;
+        plot::scale(&plan.plots, &report["scale"])?;
+    }
+    if plan.has("staleness") {
+        report["staleness"] = staleness::run(&plan)?;
+    }
+    Ok(report::write("redirect", plan.options.json.as_deref(), report)?)
+}
+
+impl Plan {
+    fn has(&self, scenario: &str) -> bool {
+        self.scenarios.iter().any(|name| name == scenario)
+    }
+}
+
+fn plan() -> Result<Plan, Failure> {
+    let mut scenarios: Vec<String> = Vec::new();
+    let (mut links, mut plots) = (100_000, report::folder());
+    let mut sizes = vec![1_000, 10_000, 100_000, 1_000_000, 5_000_000];
+    let mut options = Options::new(3, 3, 64);
+    options.read(|name, value| {
+        match name {
+            "scenario" => scenarios.extend(value.split(',').map(str::to_owned)),
+            "links" => links = value.parse()?,
+            "sizes" => sizes = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+            "plots" => plots = value.into(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if let Some(unknown) = scenarios.iter().find(|name| !SCENARIOS.contains(&name.as_str()) && *name != "all")
+    {
+        return Err(format!("no scenario {unknown}; there are all, {}", SCENARIOS.join(", ")).into());
+    }
+    if scenarios.is_empty() || scenarios.iter().any(|name| name == "all") {
+        scenarios = SCENARIOS.map(str::to_owned).to_vec();
+    }
+    Ok(Plan { options, scenarios, links, sizes, plots })
+}
+
+/// The scenarios that compare servers; all on one set of links.
+fn compare(plan: &Plan, report: &mut Value) -> Result<(), Failure> {
+    const COMPARED: [&str; 6] = ["hot", "zipf", "uniform", "misses", "protected", "load"];
+    if !COMPARED.iter().any(|name| plan.has(name)) {
+        return Ok(());
+    }
     let scratch = tempfile::tempdir()?;
+    let workers = plan.options.cores.workers();
+    let ayrene = Ayrene::new(scratch.path().join("data"), workers)?;
+    let contenders = contenders::start(scratch.path(), &ayrene, workers)?;
+    let links = if plan.has("uniform") { plan.links.max(MANY) } else { plan.links };
+    let mut redis = seed::connect(&ayrene.redis_url())?;
+    seed::open_links(&mut redis, links)?;
+    seed::protected_links(&mut redis, PROTECTED)?;
+    println!("{} links", grouped(links as f64));
 
-    let ayrene = servers::ayrene(&scratch.path().join("data"), workers)?;
-    let bare = servers::bare(workers)?;
-    let nginx = servers::nginx(scratch.path(), workers)?;
-    println!("links      {} URLs to shorten ...", urls.len());
-    let started = Instant::now();
-    let (token, codes, refused) = shorten_all(ayrene.address, &urls)?;
-    let took = started.elapsed().as_secs_f64();
-    println!(
-        "           {} made in {took:.1} s ({:.0}/s), {} refused",
-        codes.len(),
-        codes.len() as f64 / took,
-        refused.len()
-    );
-    for (problem, example) in summary(&refused) {
-        println!("           refused: {problem}, such as {example}");
+    type Scenario = (&'static str, &'static str, Spread, usize, fn(usize) -> String);
+    let scenarios: [Scenario; 5] = [
+        ("hot", FOUND, Spread::Hot, 1, traffic::seeded),
+        ("zipf", FOUND, Spread::Zipf, plan.links, traffic::seeded),
+        ("uniform", FOUND, Spread::Uniform, MANY, traffic::seeded),
+        ("misses", "HTTP/1.1 404", Spread::Uniform, MANY, |rank| format!("{}{rank:07}", servers::MISSING)),
+        ("protected", "HTTP/1.1 401", Spread::Zipf, PROTECTED, |rank| {
+            format!("{}{rank:07}", servers::PROTECTED)
+        }),
+    ];
+    for (name, expected, spread, links, path) in scenarios {
+        if plan.has(name) {
+            let requests = traffic::requests(spread, links, path);
+            let driver =
+                Driver::new(scratch.path(), requests, &plan.options.cores, plan.options.connections)?;
+            report["scenarios"][name] = rounds(plan, name, &driver, &contenders, expected)?;
+        }
     }
-
-    let ranks = zipf::ranks(codes.len(), TRAFFIC);
-    let requests = ranks.iter().map(|&rank| load::get(&format!("/{}", codes[rank]), ""));
-    let requests = Arc::new(requests.collect());
-    let mut contenders = vec![("ayrene", ayrene.address), ("bare actix-web", bare.address)];
-    contenders.extend(nginx.as_ref().map(|nginx| ("nginx return 302", nginx.address)));
-    let before = ayrene.cpu().unwrap_or_default();
-    let rounds = run_rounds(&options, &contenders, &requests)?;
-    let used = ayrene.cpu().unwrap_or_default() - before;
-
-    let clicks = clicks_of_all(ayrene.address, &token)?;
-    let answered: u64 = rounds[0].iter().map(|outcome| outcome.answered).sum();
-    println!(
-        "\nprocessor time of the server per click: {:.1} us",
-        used.as_secs_f64() * 1e6 / answered as f64
-    );
-    report(&options, &contenders, &rounds, answered, clicks, codes.len(), resident_kb(ayrene.id()))?;
-    if answered != clicks {
-        return Err(format!("{answered} clicks answered, {clicks} counted").into());
+    if plan.has("load") {
+        let requests = traffic::requests(Spread::Zipf, plan.links, traffic::seeded);
+        let driver = Driver::new(scratch.path(), requests, &plan.options.cores, plan.options.connections)?;
+        report["load"] = offered::run(plan, &driver, &contenders)?;
+        plot::load(&plan.plots, &report["load"])?;
+    }
+    if let Some(kb) = contenders[0].process.resident_kb() {
+        println!("ayrene is resident with {} KB after all that", grouped(kb as f64));
+        report["resident_kb"] = json!(kb);
     }
     Ok(())
 }
 
-fn options() -> Result<Options, Box<dyn Error>> {
-    use lexopt::prelude::*;
-    let mut options = Options { urls: None, rounds: 5, seconds: 5, connections: 64, json: None };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("urls") => options.urls = Some(parser.value()?.into()),
-            Long("rounds") => options.rounds = parser.value()?.parse()?,
-            Long("seconds") => options.seconds = parser.value()?.parse()?,
-            Long("connections") => options.connections = parser.value()?.parse()?,
-            Long("json") => options.json = Some(parser.value()?.into()),
-            // What cargo itself passes.
-            Long("bench") => {}
-            _ => return Err(argument.unexpected().into()),
-        }
-    }
-    Ok(options)
-}
-
-/// URLs found in the wild: a file, else the home pages of Debian's packages, else made up.
-fn urls(options: &Options) -> Result<Vec<String>, Box<dyn Error>> {
-    let mut urls: Vec<String> = match &options.urls {
-        Some(file) => std::fs::read_to_string(file)?.lines().map(str::to_owned).collect(),
-        None => {
-            let dump = Command::new("apt-cache")
-                .arg("dumpavail")
-                .output()
-                .map(|output| output.stdout)
-                .unwrap_or_default();
-            let text = String::from_utf8_lossy(&dump);
-            text.lines().filter_map(|line| line.strip_prefix("Homepage: ")).map(str::to_owned).collect()
-        }
-    };
-    urls.retain(|url| !url.is_empty());
-    urls.sort();
-    urls.dedup();
-    if urls.is_empty() {
-        println!("links      no list of real URLs here: made-up ones");
-        urls = (0..20_000)
-            .map(|number| format!("https://example.com/articles/{number}/a-title-of-usual-length"))
-            .collect();
-    }
-    Ok(urls)
-}
-
-type Shortened = (String, Vec<String>, Vec<(String, String)>);
-
-/// Makes a link of every URL with one account; returns its token, the codes, and the refused with their reason.
-fn shorten_all(address: SocketAddr, urls: &[String]) -> Result<Shortened, Box<dyn Error>> {
-    let account = json!({ "email": "bench@example.com", "password": "a long and odd password" }).to_string();
-    let (status, body) = request(address, "POST", "/api/v1/auth/register", None, &account)?;
-    let body: Value = serde_json::from_str(&body)?;
-    let token = body["data"]["accessToken"].as_str().ok_or(format!("register: {status} {body}"))?.to_owned();
-    let (mut codes, mut refused) = (Vec::new(), Vec::new());
-    for url in urls {
-        let link = json!({ "longUrl": url }).to_string();
-        let (status, body) = request(address, "POST", "/api/v1/url", Some(&token), &link)?;
-        let body: Value = serde_json::from_str(&body)?;
-        match (status, body["data"]["urlCode"].as_str()) {
-            (201, Some(code)) => codes.push(code.to_owned()),
-            (400, _) => refused.push((body["details"]["errors"][0]["message"].to_string(), url.clone())),
-            _ => return Err(format!("{url}: {status} {body}").into()),
-        }
-    }
-    Ok((token, codes, refused))
-}
-
-fn summary(refused: &[(String, String)]) -> Vec<(String, String)> {
-    let mut reasons: Vec<(String, String, usize)> = Vec::new();
-    for (problem, url) in refused {
-        match reasons.iter_mut().find(|(known, ..)| known == problem) {
-            Some((.., count)) => *count += 1,
-            None => reasons.push((problem.clone(), url.clone(), 1)),
-        }
-    }
-    reasons.into_iter().map(|(problem, url, count)| (format!("{count} x {problem}"), url)).collect()
-}
-
-/// Alternating rounds; outcomes per contender.
-fn run_rounds(
-    options: &Options,
-    contenders: &[(&str, SocketAddr)],
-    requests: &Arc<Vec<Vec<u8>>>,
-) -> Result<Vec<Vec<Outcome>>, Box<dyn Error>> {
-    let mut rounds = vec![Vec::new(); contenders.len()];
-    for round in 1..=options.rounds {
-        for (index, (name, address)) in contenders.iter().enumerate() {
-            let load = Load {
-                address: *address,
-                connections: options.connections,
-                duration: Duration::from_secs(options.seconds),
-                expected: "HTTP/1.1 302",
-            };
-            let outcome = load::run(&load, requests)?;
-            println!("round {round}    {name:<18}{:>9.0} req/s", outcome.rate());
-            rounds[index].push(outcome);
-        }
-    }
-    Ok(rounds)
-}
-
-/// The sum of `totalSuccessClicks` over all links of the account.
-fn clicks_of_all(address: SocketAddr, token: &str) -> Result<u64, Box<dyn Error>> {
-    let mut clicks = 0;
-    for page in 1.. {
-        let (_, body) =
-            request(address, "GET", &format!("/api/v1/url?limit=100&page={page}"), Some(token), "")?;
-        let body: Value = serde_json::from_str(&body)?;
-        let links = body["data"]["urls"].as_array().ok_or(format!("list: {body}"))?;
-        clicks += links.iter().filter_map(|link| link["totalSuccessClicks"].as_u64()).sum::<u64>();
-        if body["data"]["hasNext"] != true {
-            break;
-        }
-    }
-    Ok(clicks)
-}
-
-fn resident_kb(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn report(
-    options: &Options,
-    contenders: &[(&str, SocketAddr)],
-    rounds: &[Vec<Outcome>],
-    answered: u64,
-    clicks: u64,
-    links: usize,
-    resident_kb: Option<u64>,
-) -> Result<(), Box<dyn Error>> {
+/// Alternating rounds of one scenario.
+fn rounds(
+    plan: &Plan,
+    name: &str,
+    driver: &Driver,
+    contenders: &[Contender],
+    expected: &'static str,
+) -> Result<Value, Failure> {
     println!(
-        "\n{:<18}{:>9}{:>10}{:>10}{:>8}  ratio of ayrene (median of rounds)",
-        "", "req/s", "p50 us", "p99 us", "errors"
+        "\n{name}: {} rounds of {} s by {}",
+        plan.options.rounds,
+        plan.options.duration.as_secs(),
+        driver.name()
     );
+    warm_up(driver, contenders, expected)?;
+    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); contenders.len()];
+    for _ in 0..plan.options.rounds {
+        for (contender, rounds) in contenders.iter().zip(&mut rounds) {
+            rounds.push(driver.closed(&contender.process, expected, plan.options.duration)?);
+        }
+    }
+    let reference = rounds.last().filter(|_| contenders.len() > 2).cloned();
+    let mut table = Table::new(&[
+        name,
+        "req/s",
+        "to nginx",
+        "p50 ms",
+        "p99 ms",
+        "errors",
+        "server us",
+        "Redis us",
+        "generator us",
+    ]);
     let mut rows = Vec::new();
-    for ((name, _), outcomes) in contenders.iter().zip(rounds) {
-        let ratios = rounds[0].iter().zip(outcomes).map(|(ours, theirs)| ours.rate() / theirs.rate());
-        let mut latency = outcomes[0].latency.clone();
-        outcomes[1..].iter().try_for_each(|outcome| latency.add(&outcome.latency))?;
-        let row = json!({
-            "name": name,
-            "requests_per_second": median(outcomes.iter().map(Outcome::rate).collect()),
-            "p50_micros": latency.value_at_quantile(0.5),
-            "p99_micros": latency.value_at_quantile(0.99),
-            "errors": outcomes.iter().map(|outcome| outcome.errors).sum::<u64>(),
-            "ayrene_ratio": median(ratios.collect()),
+    for (contender, rounds) in contenders.iter().zip(&rounds) {
+        let middle = |value: fn(&Round) -> f64| median(rounds.iter().map(value));
+        let ratio = reference.as_ref().map(|reference| {
+            median(rounds.iter().zip(reference).map(|(ours, theirs)| ours.rate / theirs.rate))
         });
-        println!(
-            "{name:<18}{:>9.0}{:>10}{:>10}{:>8}  {:.2}",
-            row["requests_per_second"].as_f64().unwrap_or_default(),
-            row["p50_micros"].to_string(),
-            row["p99_micros"].to_string(),
-            row["errors"].to_string(),
-            row["ayrene_ratio"].as_f64().unwrap_or_default()
-        );
-        rows.push(row);
+        let errors: u64 = rounds.iter().map(|round| round.errors).sum();
+        // nginx answers in workers, which are its children; the only child of ayrene is Redis.
+        let [server, redis, generator] =
+            [0, 1, 2].map(|index| median(rounds.iter().map(|round| round.cpu_micros[index])));
+        let (server, redis) = if contender.name == "nginx" { (server + redis, 0.0) } else { (server, redis) };
+        let (p50, p99) = (middle(|round| round.p50_micros as f64), middle(|round| round.p99_micros as f64));
+        let rate = middle(|round| round.rate);
+        table.row([
+            contender.name.to_owned(),
+            grouped(rate),
+            ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
+            millis(p50 as u64),
+            millis(p99 as u64),
+            errors.to_string(),
+            format!("{server:.1}"),
+            format!("{redis:.1}"),
+            format!("{generator:.1}"),
+        ]);
+        rows.push(json!({
+            "name": contender.name, "requests_per_second": rate, "ratio_to_nginx": ratio, "p50_micros": p50,
+            "p99_micros": p99, "errors": errors, "server_micros": server, "redis_micros": redis,
+            "generator_micros": generator,
+            "rounds": rounds.iter().map(|round| round.rate).collect::<Vec<_>>(),
+        }));
     }
-    println!("\nclicks answered {answered}, counted {clicks}");
-    if let Some(kb) = resident_kb {
-        println!("resident after the load: {kb} KB");
+    table.print();
+    if plan.options.cores.shared() {
+        println!("The generator took its time from the same cores: look at the ratios, not at the rates.");
     }
-    if let Some(file) = &options.json {
-        let report = json!({
-            "links": links, "connections": options.connections, "rounds": options.rounds, "seconds": options.seconds,
-            "clicks_answered": answered, "clicks_counted": clicks, "contenders": rows, "resident_kb": resident_kb,
-        });
-        std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
+    Ok(json!(rows))
+}
+
+/// Everybody gets one uncounted second of the same load.
+fn warm_up(driver: &Driver, contenders: &[Contender], expected: &'static str) -> Result<(), Failure> {
+    for contender in contenders {
+        let round = driver.closed(&contender.process, expected, std::time::Duration::from_secs(1))?;
+        if round.errors > 0 {
+            let name = contender.name;
+            return Err(
+                format!("{name}: {} of {} requests without {expected}", round.errors, round.answers).into()
+            );
+        }
     }
     Ok(())
+}
+
+/// A folder for the table of requests of wrk, and the rest.
+pub(crate) fn scratch(base: &Path, name: &str) -> std::io::Result<PathBuf> {
+    let folder = base.join(name);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }

@@ -1,28 +1,43 @@
 //! Messages, likes and feeds: how many a second, how late, and whether each arrived once.
 //!
-//! `cargo bench --bench social [-- --seconds N] [--pairs N] [--sockets N] [--posts N] [--json FILE]`
+//! `cargo bench --bench social [-- --rounds N] [--seconds N] [--pairs N] [--sockets N] [--posts N] [--cores 0,1]
+//! [--json FILE]`
 //!
 //! Real sockets to real server processes on a real Redis with its log on, all on the same cores as the load; so look at
 //! the ratios: the send path is compared with its Redis script alone, run in the same alternating rounds.
 
-#![allow(missing_docs, unreachable_pub, clippy::print_stdout, reason = "a bench")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "a bench, with parts shared by all"
+)]
 
+#[path = "support/cores.rs"]
+mod cores;
 #[path = "support/load.rs"]
 mod load;
 #[path = "support/nodes.rs"]
 mod nodes;
+#[path = "support/options.rs"]
+mod options;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/report.rs"]
+mod report;
 #[path = "support/sockets.rs"]
 mod sockets;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use load::Load;
+use options::Options;
 use process::Process;
+use report::median;
 use serde_json::{Value, json};
 use sockets::{Failure, Pace, User};
 
@@ -32,43 +47,36 @@ const WINDOW: usize = 8;
 const EASY: f64 = 0.5;
 const GOAL: f64 = 10_000.0;
 
-struct Options {
-    rounds: usize,
-    seconds: u64,
+struct Plan {
+    options: Options,
     pairs: usize,
     sockets: usize,
     posts: usize,
-    json: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Failure> {
-    let options = options()?;
+    let plan = plan()?;
+    plan.options.cores.as_server()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(bench(&options))
+    runtime.block_on(bench(&plan))
 }
 
-fn options() -> Result<Options, Failure> {
-    use lexopt::prelude::*;
-    let mut options =
-        Options { rounds: 3, seconds: 5, pairs: 32, sockets: 5_000, posts: 1_000_000, json: None };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("rounds") => options.rounds = parser.value()?.parse()?,
-            Long("seconds") => options.seconds = parser.value()?.parse()?,
-            Long("pairs") => options.pairs = parser.value()?.parse()?,
-            Long("sockets") => options.sockets = parser.value()?.parse()?,
-            Long("posts") => options.posts = parser.value()?.parse()?,
-            Long("json") => options.json = Some(parser.value()?.into()),
-            // What cargo itself passes.
-            Long("bench") => {}
-            _ => return Err(argument.unexpected().into()),
+fn plan() -> Result<Plan, Failure> {
+    let (mut pairs, mut sockets, mut posts) = (32, 5_000, 1_000_000);
+    let mut options = Options::new(3, 5, 16);
+    options.read(|name, value| {
+        match name {
+            "pairs" => pairs = value.parse()?,
+            "sockets" => sockets = value.parse()?,
+            "posts" => posts = value.parse()?,
+            _ => return Ok(false),
         }
-    }
-    Ok(options)
+        Ok(true)
+    })?;
+    Ok(Plan { options, pairs, sockets, posts })
 }
 
-async fn bench(options: &Options) -> Result<(), Failure> {
+async fn bench(plan: &Plan) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let redis = nodes::redis(scratch.path())?;
     let workers = std::thread::available_parallelism()?.get();
@@ -77,9 +85,9 @@ async fn bench(options: &Options) -> Result<(), Failure> {
     let (one, two) = (one?, two?);
     let mut report = json!({});
 
-    let users = sockets::register(one.address, 2 * options.pairs).await?;
+    let users = sockets::register(one.address, 2 * plan.pairs).await?;
     let pairs: Vec<(User, User)> = users.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-    let duration = Duration::from_secs(options.seconds);
+    let duration = plan.options.duration;
 
     println!(
         "{:<44}{:>9}{:>9}{:>9}{:>6}{:>9}{:>11}{:>10}",
@@ -88,12 +96,12 @@ async fn bench(options: &Options) -> Result<(), Failure> {
     let mut faults = 0;
     let mut rows = Vec::new();
     let mut ratios = Vec::new();
-    for round in 1..=options.rounds {
-        let script = redis.append_rate(options.pairs * WINDOW, duration).await?;
+    for round in 1..=plan.options.rounds {
+        let script = redis.append_rate(plan.pairs * WINDOW, duration).await?;
         println!("{:<44}{script:>9.0}", format!("{round}: the append script alone"));
         let easy = Pace::Rate(GOAL * EASY);
         let runs = [
-            (format!("{} pairs, {WINDOW} unanswered", options.pairs), &one, Pace::Window(WINDOW)),
+            (format!("{} pairs, {WINDOW} unanswered", plan.pairs), &one, Pace::Window(WINDOW)),
             ("the same, from one node to the other".to_owned(), &two, Pace::Window(WINDOW)),
             (format!("{:.0} a second", GOAL * EASY), &one, easy),
         ];
@@ -126,17 +134,14 @@ async fn bench(options: &Options) -> Result<(), Failure> {
             );
         }
     }
-    if let Some(ratio) = median(ratios) {
-        println!("messages delivered per append of the script alone (median): {ratio:.2}");
-        report["ratio_to_script"] = json!(ratio);
-    }
+    let ratio = median(ratios);
+    println!("messages delivered per append of the script alone (median): {ratio:.2}");
+    report["ratio_to_script"] = json!(ratio);
     report["messages"] = json!(rows);
-    report["kb_per_socket"] = json!(idle_sockets(&two, &users, options.sockets).await?);
+    report["kb_per_socket"] = json!(idle_sockets(&two, &users, plan.sockets).await?);
     report["likes"] = likes(one.address, &users, duration).await?;
-    report["feed"] = feed(scratch.path(), options, duration).await?;
-    if let Some(file) = &options.json {
-        std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
-    }
+    report["feed"] = feed(scratch.path(), plan, duration).await?;
+    report::write("social", plan.options.json.as_deref(), report)?;
     if faults > 0 {
         return Err(format!("{faults} messages were lost, doubled, out of order or refused").into());
     }
@@ -151,25 +156,20 @@ fn cpu(nodes: &[&Process], redis: &nodes::Redis) -> [Duration; 2] {
 
 /// What an idle socket costs the server, in KB of resident memory.
 async fn idle_sockets(node: &Process, users: &[User], count: usize) -> Result<f64, Failure> {
-    let before = resident_kb(node.id()).unwrap_or_default();
+    let before = node.resident_kb().unwrap_or_default();
     let started = Instant::now();
     let mut open = Vec::new();
     for index in 0..count {
         open.push(sockets::connect(node.address, &users[index % users.len()].token).await?);
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let after = resident_kb(node.id()).unwrap_or_default();
+    let after = node.resident_kb().unwrap_or_default();
     let each = (after.saturating_sub(before)) as f64 / count as f64;
     println!(
         "{count} idle sockets: {each:.1} KB each ({before} -> {after} KB resident), opened in {:.1} s",
         started.elapsed().as_secs_f64()
     );
     Ok(each)
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 fn bearer(user: &User) -> String {
@@ -182,11 +182,12 @@ async fn drive(
     requests: Vec<Vec<u8>>,
     duration: Duration,
 ) -> Result<load::Outcome, Failure> {
-    let load = Load { address, connections, duration, expected: "HTTP/1.1 200" };
+    let (threads, pace) = (1, load::Pace::Closed);
+    let load = Load { address, connections, threads, duration, expected: "HTTP/1.1 200", pace };
     let requests = Arc::new(requests);
     let outcome = tokio::task::spawn_blocking(move || load::run(&load, &requests)).await??;
-    if outcome.errors > 0 {
-        return Err(format!("{} requests failed", outcome.errors).into());
+    if outcome.errors() > 0 {
+        return Err(format!("{} requests failed", outcome.errors()).into());
     }
     Ok(outcome)
 }
@@ -232,10 +233,10 @@ async fn likes(address: SocketAddr, users: &[User], duration: Duration) -> Resul
 
 /// The newest page, and pages from anywhere, of a short feed and of a long one, each on a Redis of its own, in
 /// alternating rounds.
-async fn feed(scratch: &Path, options: &Options, duration: Duration) -> Result<Value, Failure> {
+async fn feed(scratch: &Path, plan: &Plan, duration: Duration) -> Result<Value, Failure> {
     const SHORT: usize = 1_000;
     let mut feeds = Vec::new();
-    for posts in [SHORT, options.posts] {
+    for posts in [SHORT, plan.posts] {
         let dir = scratch.join(format!("feed-{posts}"));
         std::fs::create_dir(&dir)?;
         let redis = nodes::redis(&dir)?;
@@ -251,23 +252,17 @@ async fn feed(scratch: &Path, options: &Options, duration: Duration) -> Result<V
         feeds.push((redis, node, reads));
     }
     let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
-    for _ in 0..options.rounds.max(1) {
+    for _ in 0..plan.options.rounds.max(1) {
         for ((_, node, reads), rates) in feeds.iter().zip(&mut rates) {
             rates.push(drive(node.address, 16, reads.clone(), duration).await?.rate());
         }
         ratios.extend(rates[0].last().zip(rates[1].last()).map(|(short, long)| short / long));
     }
-    let [short, long] = rates.map(|rates| median(rates).unwrap_or_default());
-    let ratio = median(ratios).unwrap_or_default();
+    let [short, long] = rates.map(|rates| median(rates));
+    let ratio = median(ratios);
     println!(
         "feed: {short:.0} pages/s of {SHORT} posts, {long:.0} pages/s of {} posts; ratio {ratio:.2}",
-        options.posts
+        plan.posts
     );
     Ok(json!({ "short_per_second": short, "long_per_second": long, "ratio": ratio }))
-}
-
-fn resident_kb(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }

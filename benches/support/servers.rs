@@ -2,30 +2,86 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use serde_json::{Value, json};
 
 use super::process::{Process, free_address};
 
-/// ayrene on an empty data directory, its limits on but out of the way of one address that makes all requests.
-pub(crate) fn ayrene(data_dir: &Path, workers: usize) -> io::Result<Process> {
-    let address = free_address()?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ayrene"));
-    command
-        .env("AYRENE__SERVER__BIND", address.to_string())
-        .env("AYRENE__SERVER__WORKERS", workers.to_string())
-        .env("AYRENE__DATA_DIR", data_dir)
-        .env("AYRENE__RATE_LIMITS__REDIRECT__REQUESTS", "2000000000")
-        .env("AYRENE__RATE_LIMITS__REDIRECT__PER_SECS", "1")
-        .env("AYRENE__RATE_LIMITS__SHORTEN__REQUESTS", "2000000000")
-        .env("AYRENE__RATE_LIMITS__SHORTEN__PER_SECS", "1")
-        .env("AYRENE__RATE_LIMITS__API__REQUESTS", "2000000000")
-        .env("AYRENE__RATE_LIMITS__USER__REQUESTS", "2000000000")
-        .env("AYRENE__LOG__LEVEL", "warn");
-    Process::start(&mut command, address)
+/// Of the account that [`register`] makes.
+pub(crate) const EMAIL: &str = "bench@example.com";
+pub(crate) const PASSWORD: &str = "a long and odd password";
+
+/// How ayrene is to be started, any number of times.
+#[derive(Debug, Clone)]
+pub(crate) struct Ayrene {
+    /// Where everything of it is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    workers: usize,
+    settings: Vec<(&'static str, String)>,
 }
 
-/// nginx that answers every path with 302, if it is installed.
+impl Ayrene {
+    /// On `data_dir` with its own Redis; its limits are on but out of the way of one address that makes all requests.
+    pub(crate) fn new(data_dir: PathBuf, workers: usize) -> io::Result<Self> {
+        const OUT_OF_THE_WAY: &str = "2000000000";
+        let settings = [
+            ("AYRENE__RATE_LIMITS__REDIRECT__REQUESTS", OUT_OF_THE_WAY),
+            ("AYRENE__RATE_LIMITS__REDIRECT__PER_SECS", "1"),
+            ("AYRENE__RATE_LIMITS__SHORTEN__REQUESTS", OUT_OF_THE_WAY),
+            ("AYRENE__RATE_LIMITS__SHORTEN__PER_SECS", "1"),
+            ("AYRENE__RATE_LIMITS__SHORTEN_GUEST__REQUESTS", OUT_OF_THE_WAY),
+            ("AYRENE__RATE_LIMITS__LOGIN__REQUESTS", OUT_OF_THE_WAY),
+            ("AYRENE__RATE_LIMITS__API__REQUESTS", OUT_OF_THE_WAY),
+            ("AYRENE__RATE_LIMITS__USER__REQUESTS", OUT_OF_THE_WAY),
+            ("AYRENE__SHORTENER__MAX_LINKS_PER_USER", "1000000"),
+            ("AYRENE__LOG__LEVEL", "error"),
+        ];
+        let settings = settings.map(|(name, value)| (name, value.to_owned())).to_vec();
+        Ok(Self { data_dir, address: free_address()?, workers, settings })
+    }
+
+    /// With one more setting.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ayrene"));
+        command
+            .env("AYRENE__SERVER__BIND", self.address.to_string())
+            .env("AYRENE__SERVER__WORKERS", self.workers.to_string())
+            .env("AYRENE__DATA_DIR", &self.data_dir)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts it and returns when it listens.
+    pub(crate) fn start(&self) -> io::Result<Process> {
+        Process::start(&mut self.command(), self.address)
+    }
+
+    /// Starts it and returns at once.
+    pub(crate) fn spawn(&self) -> io::Result<Process> {
+        Process::spawn(&mut self.command(), self.address)
+    }
+
+    /// Of its embedded Redis.
+    pub(crate) fn redis_url(&self) -> String {
+        format!("redis+unix://{}", self.data_dir.join("redis/redis.sock").display())
+    }
+}
+
+/// Paths that begin like this are missing at nginx and the bare server too; see [`nginx`].
+pub(crate) const MISSING: &str = "/miss-";
+/// Paths that begin like this are protected there.
+pub(crate) const PROTECTED: &str = "/lock-";
+
+/// nginx that answers paths with 302 (missing ones with 404, protected ones with 401), if it is installed.
 pub(crate) fn nginx(dir: &Path, workers: usize) -> io::Result<Option<Process>> {
     let Some(binary) = ["/usr/sbin/nginx", "/usr/bin/nginx", "/opt/homebrew/bin/nginx"]
         .iter()
@@ -40,7 +96,8 @@ pub(crate) fn nginx(dir: &Path, workers: usize) -> io::Result<Option<Process>> {
          events {{ worker_connections 4096; }}\n\
          http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600;\n\
          client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;\n\
-         server {{ listen {address} backlog=4096; location / {{ return 302 https://example.com/; }} }} }}\n",
+         server {{ listen {address} backlog=4096; location / {{ return 302 https://example.com/; }}\n\
+         location {MISSING} {{ return 404; }} location {PROTECTED} {{ return 401; }} }} }}\n",
         dir = dir.display()
     );
     std::fs::write(&conf, text)?;
@@ -71,7 +128,14 @@ pub(crate) fn run_bare(arguments: &str) -> io::Result<()> {
             .insert_header(("Cache-Control", "no-store"))
             .finish()
     };
-    let server = HttpServer::new(move || App::new().route("/{code}", web::get().to(redirect)));
+    let missing = || async { HttpResponse::NotFound().finish() };
+    let protected = || async { HttpResponse::Unauthorized().finish() };
+    let server = HttpServer::new(move || {
+        App::new()
+            .route("/miss-{code}", web::get().to(missing))
+            .route("/lock-{code}", web::get().to(protected))
+            .route("/{code}", web::get().to(redirect))
+    });
     let server = server.workers(workers).backlog(4096).bind(address)?;
     actix_web::rt::System::new().block_on(server.run())
 }
@@ -84,16 +148,52 @@ pub(crate) fn request(
     token: Option<&str>,
     body: &str,
 ) -> io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address)?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n{token}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let length = body.len();
+    let headers = format!("{token}Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    let answer = exchange(address, &format!("{method} {path}"), &headers, body)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no answer"))?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     Ok((status, body.to_owned()))
+}
+
+/// Where a GET of `path` is redirected to.
+pub(crate) fn target(address: SocketAddr, path: &str) -> io::Result<Option<String>> {
+    let answer = exchange(address, &format!("GET {path}"), "", "")?;
+    let mut lines = answer.lines().take_while(|line| !line.is_empty());
+    let target = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
+    });
+    Ok(target)
+}
+
+fn exchange(address: SocketAddr, what: &str, headers: &str, body: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "{what} HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n{headers}\r\n{body}")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// The access token of a new account.
+pub(crate) fn register(address: SocketAddr) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let account = json!({ "email": EMAIL, "password": PASSWORD }).to_string();
+    let (status, body) = request(address, "POST", "/api/v1/auth/register", None, &account)?;
+    let body: Value = serde_json::from_str(&body)?;
+    let token = body["data"]["accessToken"].as_str().map(str::to_owned);
+    token.ok_or_else(|| format!("register: {status} {body}").into())
+}
+
+/// The code of a new link.
+pub(crate) fn shorten(
+    address: SocketAddr,
+    token: Option<&str>,
+    url: &str,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let link = json!({ "longUrl": url }).to_string();
+    let (status, body) = request(address, "POST", "/api/v1/url", token, &link)?;
+    let body: Value = serde_json::from_str(&body)?;
+    let code = body["data"]["urlCode"].as_str().map(str::to_owned);
+    code.ok_or_else(|| format!("shorten: {status} {body}").into())
 }

@@ -1,4 +1,4 @@
-//! Zipf traffic: the link of rank k is asked for with a weight of 1/k, as popularity on the web is distributed.
+//! Draws of links, as in Zipf traffic: the link of rank k is asked for with a weight of 1/k, as popularity on the web is distributed.
 
 /// `length` ranks below `items`, from a fixed seed so that runs compare.
 pub(crate) fn ranks(items: usize, length: usize) -> Vec<usize> {
@@ -14,6 +14,12 @@ pub(crate) fn ranks(items: usize, length: usize) -> Vec<usize> {
         cumulative.partition_point(|&edge| edge < point).min(items - 1)
     };
     (0..length).map(|_| pick(&mut random)).collect()
+}
+
+/// `length` ranks below `items`, all as likely, from a fixed seed.
+pub(crate) fn uniform(items: usize, length: usize) -> Vec<usize> {
+    let mut random = SplitMix(0x5eed);
+    (0..length).map(|_| ((random.unit() * items as f64) as usize).min(items - 1)).collect()
 }
 
 /// SplitMix64 (Steele, Lea, Flood, 2014).

@@ -1,0 +1,140 @@
+//! A login storm: what redirects feel while passwords are hashed at full load.
+//!
+//! `cargo bench --bench login [-- --rate N] [--logins N] [--rounds N] [--seconds N] [--connections N] [--cores 0,1]
+//! [--json FILE]`
+//!
+//! Redirects come at a fixed modest rate all the time; in every second phase `--logins` clients log in as fast as they are
+//! answered, with argon2 at its default cost. p99 in the storm may not rise above twice that of the quiet.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "a bench, with parts shared by all"
+)]
+
+#[path = "support/cores.rs"]
+mod cores;
+#[path = "support/load.rs"]
+mod load;
+#[path = "support/options.rs"]
+mod options;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/report.rs"]
+mod report;
+#[path = "support/seed.rs"]
+mod seed;
+#[path = "support/servers.rs"]
+mod servers;
+#[path = "support/traffic.rs"]
+mod traffic;
+#[path = "support/zipf.rs"]
+mod zipf;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use load::{Load, Outcome, Pace};
+use options::Options;
+use report::{Table, grouped, median, millis};
+use serde_json::json;
+use servers::Ayrene;
+use traffic::Spread;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+const LINKS: usize = 10_000;
+const FOUND: &str = "HTTP/1.1 302";
+
+fn main() -> Result<(), Failure> {
+    let (mut rate, mut logins) = (5_000.0, 16);
+    let mut options = Options::new(3, 4, 32);
+    options.read(|name, value| {
+        match name {
+            "rate" => rate = value.parse()?,
+            "logins" => logins = value.parse()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    options.cores.as_server()?;
+    println!("{}; {} redirects/s, {logins} clients log in", options.cores.description(), grouped(rate));
+    let scratch = tempfile::tempdir()?;
+    let ayrene = Ayrene::new(scratch.path().join("data"), options.cores.workers())?;
+    let _server = ayrene.start()?;
+    seed::open_links(&mut seed::connect(&ayrene.redis_url())?, LINKS)?;
+    servers::register(ayrene.address)?;
+    let credentials = json!({ "email": servers::EMAIL, "password": servers::PASSWORD }).to_string();
+    let login = load::with_body("POST", "/api/v1/auth/login", "", &credentials);
+
+    let redirects = Load {
+        address: ayrene.address,
+        connections: options.connections,
+        threads: 1,
+        duration: options.duration,
+        expected: FOUND,
+        pace: Pace::Rate(rate),
+    };
+    let storm =
+        Load { connections: logins, expected: "HTTP/1.1 200", pace: Pace::Closed, ..redirects.clone() };
+    let links = Arc::new(traffic::requests(Spread::Zipf, LINKS, traffic::seeded));
+    let logins = Arc::new(vec![login]);
+
+    options.cores.as_generator()?;
+    let warm = Load { duration: std::time::Duration::from_secs(1), ..redirects.clone() };
+    load::run(&warm, &links)?;
+    let (mut quiet, mut stormy, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        quiet.push(load::run(&redirects, &links)?);
+        let (storm, logins) = (storm.clone(), logins.clone());
+        let hashing = std::thread::spawn(move || load::run(&storm, &logins));
+        stormy.push(load::run(&redirects, &links)?);
+        hashed.push(hashing.join().map_err(|_| "the load generator panicked")??);
+    }
+    report(&options, rate, [&quiet, &stormy, &hashed])
+}
+
+fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 3]) -> Result<(), Failure> {
+    let mut table =
+        Table::new(&["", "answered/s", "p50 ms", "p99 ms", "p99.9 ms", "errors", "generator late"]);
+    let mut rows = Vec::new();
+    for (name, outcomes) in ["redirects, quiet", "redirects, storm", "logins"].iter().zip(outcomes) {
+        let middle = |value: &dyn Fn(&Outcome) -> f64| median(outcomes.iter().map(value));
+        let quantile = |share| middle(&|outcome| outcome.quantile(share) as f64);
+        let errors: u64 = outcomes.iter().map(Outcome::errors).sum();
+        let late = middle(&|outcome| outcome.lateness.value_at_quantile(0.99) as f64);
+        let answered = middle(&Outcome::rate);
+        table.row([
+            (*name).to_owned(),
+            format!("{answered:.1}"),
+            millis(quantile(0.5) as u64),
+            millis(quantile(0.99) as u64),
+            millis(quantile(0.999) as u64),
+            errors.to_string(),
+            if late > 0.0 { format!("{late:.0} us") } else { "-".to_owned() },
+        ]);
+        rows.push(json!({
+            "name": name, "answered_per_second": answered, "p50_micros": quantile(0.5),
+            "p99_micros": quantile(0.99), "p999_micros": quantile(0.999), "errors": errors,
+            "generator_late_p99_micros": late,
+        }));
+    }
+    table.print();
+    let [quiet, stormy, _] = outcomes;
+    let ratios = quiet
+        .iter()
+        .zip(stormy)
+        .map(|(quiet, storm)| storm.quantile(0.99) as f64 / quiet.quantile(0.99) as f64);
+    let ratio = median(ratios);
+    println!("p99 in the storm to p99 in the quiet (median of rounds): {ratio:.2}");
+    println!("`generator late`: p99 of how late the generator itself looked at what was due.");
+    if options.cores.shared() {
+        println!("The generator shares the cores: that the hasher takes them delays it too.");
+    }
+    let report = json!({
+        "rate": rate, "rows": rows, "p99_ratio": ratio, "generator_shares_cores": options.cores.shared(),
+    });
+    Ok(report::write("login", options.json.as_deref(), report)?)
+}
