@@ -73,7 +73,9 @@ fn main() -> Result<(), Failure> {
     println!("{}; {} connections, {links} links", options.cores.description(), options.connections);
     let scratch = tempfile::tempdir()?;
     let ayrene = Ayrene::new(scratch.path().join("data"), options.cores.workers())?
-        .with("AYRENE__AUTH__ACCESS_TTL_SECS", "86400");
+        .with("AYRENE__AUTH__ACCESS_TTL_SECS", "86400")
+        // It has reason to complain.
+        .with("AYRENE__LOG__LEVEL", "off");
     let mut server = ayrene.start()?;
     let token = servers::register(ayrene.address)?;
     let codes = (0..links).map(|number| {

@@ -62,7 +62,10 @@ fn main() -> Result<(), Failure> {
     options.cores.as_server()?;
     println!("{}; {} redirects/s, {logins} clients log in", options.cores.description(), grouped(rate));
     let scratch = tempfile::tempdir()?;
-    let ayrene = Ayrene::new(scratch.path().join("data"), options.cores.workers())?;
+    let ayrene = Ayrene::new(scratch.path().join("data"), options.cores.workers())?
+        // All log in to one account from one address.
+        .with("AYRENE__AUTH__ACCOUNT_GUESSES__FREE", "1000000")
+        .with("AYRENE__AUTH__IP_GUESSES__FREE", "1000000");
     let _server = ayrene.start()?;
     seed::open_links(&mut seed::connect(&ayrene.redis_url())?, LINKS)?;
     servers::register(ayrene.address)?;

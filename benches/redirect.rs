@@ -99,7 +99,22 @@ fn main() -> Result<(), Failure> {
     if plan.has("staleness") {
         report["staleness"] = staleness::run(&plan)?;
     }
-    Ok(report::write("redirect", plan.options.json.as_deref(), report)?)
+    let errors = errors(&report);
+    report::write("redirect", plan.options.json.as_deref(), report)?;
+    if errors > 0 {
+        return Err(format!("{errors} requests did not get the answer that they should").into());
+    }
+    Ok(())
+}
+
+/// Of all scenarios together.
+fn errors(report: &Value) -> u64 {
+    let scenarios = report["scenarios"].as_object().into_iter().flat_map(|scenarios| scenarios.values());
+    let rows = scenarios
+        .filter_map(Value::as_array)
+        .flatten()
+        .chain(report["load"]["points"].as_array().into_iter().flatten());
+    rows.filter_map(|row| row["errors"].as_u64()).sum()
 }
 
 impl Plan {
@@ -112,7 +127,7 @@ fn plan() -> Result<Plan, Failure> {
     let mut scenarios: Vec<String> = Vec::new();
     let (mut links, mut plots) = (100_000, report::folder());
     let mut sizes = vec![1_000, 10_000, 100_000, 1_000_000, 5_000_000];
-    let mut options = Options::new(3, 3, 64);
+    let mut options = Options::new(3, 2, 64);
     options.read(|name, value| {
         match name {
             "scenario" => scenarios.extend(value.split(',').map(str::to_owned)),

@@ -258,7 +258,7 @@ async fn feed(scratch: &Path, plan: &Plan, duration: Duration) -> Result<Value, 
         }
         ratios.extend(rates[0].last().zip(rates[1].last()).map(|(short, long)| short / long));
     }
-    let [short, long] = rates.map(|rates| median(rates));
+    let [short, long] = rates.map(median);
     let ratio = median(ratios);
     println!(
         "feed: {short:.0} pages/s of {SHORT} posts, {long:.0} pages/s of {} posts; ratio {ratio:.2}",

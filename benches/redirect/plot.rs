@@ -57,11 +57,12 @@ pub(crate) fn scale(folder: &Path, report: &Value) -> Result<(), Failure> {
             .map_err(failed)?;
         let mut mesh = chart.configure_mesh();
         mesh.x_desc("links").y_desc("redirects, thousand/s").label_style(FONT).light_line_style(TRANSPARENT);
+        mesh.y_label_formatter(&whole);
         mesh.x_label_formatter(&|links| super::grouped(*links)).draw().map_err(failed)?;
         for (name, color, points) in &series {
             line(&mut chart, name, *color, points)?;
         }
-        legend(&mut chart)
+        legend(&mut chart, SeriesLabelPosition::LowerLeft)
     })
 }
 
@@ -93,7 +94,12 @@ fn rightmost(series: &Series<'_>) -> f64 {
 
 fn framed<'a, 'b>(area: &'a Panel<'b>, title: &str) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(area);
-    builder.caption(title, ("sans-serif", 18)).margin(12).x_label_area_size(44).y_label_area_size(60);
+    builder
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .margin_right(36)
+        .x_label_area_size(44)
+        .y_label_area_size(60);
     builder
 }
 
@@ -103,11 +109,15 @@ fn linear(area: &Panel<'_>, title: &str, axes: [&str; 2], series: &Series<'_>) -
         .map_err(failed)?;
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(axes[0]).y_desc(axes[1]).label_style(FONT).light_line_style(TRANSPARENT);
-    mesh.draw().map_err(failed)?;
+    mesh.x_label_formatter(&whole).y_label_formatter(&whole).draw().map_err(failed)?;
     for (name, color, points) in series {
         line(&mut chart, name, *color, points)?;
     }
-    legend(&mut chart)
+    legend(&mut chart, SeriesLabelPosition::UpperLeft)
+}
+
+fn whole(value: &f64) -> String {
+    format!("{value:.0}")
 }
 
 fn logarithmic(area: &Panel<'_>, title: &str, axes: [&str; 2], series: &Series<'_>) -> Result<(), Failure> {
@@ -117,11 +127,11 @@ fn logarithmic(area: &Panel<'_>, title: &str, axes: [&str; 2], series: &Series<'
         .map_err(failed)?;
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(axes[0]).y_desc(axes[1]).label_style(FONT).light_line_style(TRANSPARENT);
-    mesh.draw().map_err(failed)?;
+    mesh.x_label_formatter(&whole).y_label_formatter(&|value| value.to_string()).draw().map_err(failed)?;
     for (name, color, points) in series {
         line(&mut chart, name, *color, points)?;
     }
-    legend(&mut chart)
+    legend(&mut chart, SeriesLabelPosition::UpperLeft)
 }
 
 type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
@@ -147,13 +157,16 @@ where
     Ok(())
 }
 
-fn legend<'a, 'b: 'a, X, Y>(chart: &mut Chart<'a, 'b, X, Y>) -> Result<(), Failure>
+fn legend<'a, 'b: 'a, X, Y>(
+    chart: &mut Chart<'a, 'b, X, Y>,
+    position: SeriesLabelPosition,
+) -> Result<(), Failure>
 where
     X: Ranged<ValueType = f64>,
     Y: Ranged<ValueType = f64>,
 {
     let mut labels = chart.configure_series_labels();
-    labels.position(SeriesLabelPosition::UpperLeft).label_font(FONT);
+    labels.position(position).label_font(FONT);
     labels.background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3));
     labels.draw().map_err(failed)
 }

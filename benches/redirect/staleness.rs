@@ -21,10 +21,13 @@ const BOUND: Duration = Duration::from_millis(250);
 pub(crate) fn run(plan: &Plan) -> Result<Value, Failure> {
     let base = tempfile::tempdir()?;
     let workers = plan.options.cores.workers();
-    let here = Ayrene::new(scratch(base.path(), "here")?, workers)?;
+    let node = |name: &str| -> Result<Ayrene, Failure> {
+        let node = Ayrene::new(scratch(base.path(), name)?, workers)?;
+        Ok(node.with("AYRENE__AUTH__JWT_SECRET", "the secret of a bench, 32 bytes or more"))
+    };
+    let here = node("here")?;
     let edited = here.start()?;
-    let there = Ayrene::new(scratch(base.path(), "there")?, workers)?;
-    let asked = there.with("AYRENE__REDIS__URL", &here.redis_url()).start()?;
+    let asked = node("there")?.with("AYRENE__REDIS__URL", &here.redis_url()).start()?;
     let token = servers::register(edited.address)?;
 
     println!("\nstaleness: {EDITS} edits through one node, looked at through another");

@@ -168,6 +168,8 @@ struct Worker<'a> {
     connections: Vec<Connection>,
     /// Those without a request in flight, the longest idle first, so that all take part; only at a fixed rate.
     idle: VecDeque<usize>,
+    /// Since when some are idle: what was due before had to wait for the server, not for us.
+    idle_since: Instant,
     /// Those that are to be opened.
     down: Vec<usize>,
     retry_at: Instant,
@@ -196,6 +198,7 @@ impl<'a> Worker<'a> {
             ticker: Ticker::new()?,
             connections: connections.collect(),
             idle: VecDeque::new(),
+            idle_since: started,
             down: (0..share).collect(),
             retry_at: started,
             schedule,
@@ -251,7 +254,7 @@ impl<'a> Worker<'a> {
             if self.connections[slot].open(self.load.address, slot, &self.ticker).is_err() {
                 self.down.push(slot);
             } else if self.schedule.is_some() {
-                self.idle.push_back(slot);
+                self.rest(slot);
             } else {
                 self.send(slot, Instant::now());
             }
@@ -271,7 +274,7 @@ impl<'a> Worker<'a> {
             schedule.next += 1;
             // The first of a batch says how late we look; those behind it waited for the same glance.
             if std::mem::take(&mut fresh) {
-                let late = now.duration_since(due).as_micros() as u64;
+                let late = now.saturating_duration_since(due.max(self.idle_since)).as_micros() as u64;
                 self.outcome.lateness.saturating_record(late.max(1));
             }
             self.send(slot, due);
@@ -305,7 +308,7 @@ impl<'a> Worker<'a> {
                 if closing {
                     self.down.push(slot);
                 } else if self.schedule.is_some() {
-                    self.idle.push_back(slot);
+                    self.rest(slot);
                 } else {
                     let now = Instant::now();
                     if now < self.deadline {
@@ -319,6 +322,14 @@ impl<'a> Worker<'a> {
                 self.down.push(slot);
             }
         }
+    }
+
+    /// A connection has nothing in flight any more.
+    fn rest(&mut self, slot: usize) {
+        if self.idle.is_empty() {
+            self.idle_since = Instant::now();
+        }
+        self.idle.push_back(slot);
     }
 
     fn count_unsent(&mut self) {

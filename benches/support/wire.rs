@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+/// Bytes at first; it grows with an answer that is larger.
 const BUFFER: usize = 16 * 1024;
+
+/// Token of the timer, beyond any connection's.
+const CLOCK: usize = usize::MAX / 2;
 
 /// What a step has led to.
 pub(crate) enum Progress {
@@ -27,13 +31,13 @@ pub(crate) struct Connection {
     position: usize,
     due: Option<Instant>,
     unsent: Vec<u8>,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     filled: usize,
 }
 
 impl Connection {
     pub(crate) fn new(position: usize) -> Self {
-        let buffer = vec![0; BUFFER].into_boxed_slice();
+        let buffer = vec![0; BUFFER];
         Self { stream: None, position, due: None, unsent: Vec::new(), buffer, filled: 0 }
     }
 
@@ -80,6 +84,9 @@ impl Connection {
             }
         }
         loop {
+            if self.filled == self.buffer.len() {
+                self.buffer.resize(2 * self.filled, 0);
+            }
             match stream.read(&mut self.buffer[self.filled..]) {
                 Ok(0) => return self.lose(),
                 Ok(read) => self.filled += read,
@@ -156,7 +163,7 @@ impl Ticker {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        ready.extend(self.events.iter().map(|event| event.token().0).filter(|&slot| slot != usize::MAX / 2));
+        ready.extend(self.events.iter().map(|event| event.token().0).filter(|&slot| slot != CLOCK));
         Ok(())
     }
 }
@@ -183,7 +190,7 @@ mod clock {
     impl Timer {
         pub(super) fn new(registry: &Registry) -> io::Result<Self> {
             let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)?;
-            let token = Token(usize::MAX / 2);
+            let token = Token(super::CLOCK);
             registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
             Ok(Self { fd, armed: None })
         }
