@@ -152,6 +152,15 @@ impl PatientStream {
         self.checked
     }
 
+    /// Looks at the clocks by `deadline` at the latest, which may be now.
+    pub(super) fn check_by(&mut self, deadline: Instant, context: &mut Context<'_>) -> io::Result<()> {
+        if deadline < self.tick.deadline().into_std() {
+            self.tick.as_mut().reset(deadline.into());
+            self.check(context)?;
+        }
+        Ok(())
+    }
+
     /// An error once a clock has run out. Polled with every read and write that has to wait.
     pub(super) fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.tick.as_mut().poll(context).is_ready() {

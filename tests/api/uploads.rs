@@ -293,12 +293,13 @@ fn rest(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A second for each wait; so an answer must begin within six, unless an upload is being read.
+/// A second for each wait; so an answer must begin within six, unless an upload is being read. The client's own connection
+/// may idle meanwhile.
 fn impatient() -> TestServer {
     TestServer::start_with(|config| {
         config.server.head_timeout_secs = 1;
         config.server.body_timeout_secs = 1;
-        config.server.keep_alive_secs = 2;
+        config.server.keep_alive_secs = 20;
         config.auth.hash_timeout_secs = 1;
         config.uploads.max_concurrent_per_user = 1;
     })

@@ -125,7 +125,7 @@ impl LaneStream {
                 ready!(self.poll_drain(context))?;
             }
             let read = match self.poll_fill(context, input)? {
-                Poll::Pending => return self.still_waits(),
+                Poll::Pending => return self.poll_wait(context),
                 Poll::Ready(read) => &input[..read],
             };
             if read.is_empty() {
@@ -190,11 +190,15 @@ impl LaneStream {
     }
 
     /// Nothing has come: ends a connection that has waited for too long.
-    fn still_waits(&mut self) -> Poll<io::Result<()>> {
+    fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.waiting.is_empty() {
+            return Poll::Pending;
+        }
         let Waits { head, idle } = self.worker.waits;
-        let (since, limit) = self.head_since.map_or((self.stream.active(), idle), |since| (since, head));
+        let deadline = self.head_since.map_or_else(|| self.stream.active() + idle, |since| since + head);
+        self.stream.check_by(deadline, context)?;
         let now = self.stream.checked();
-        if !self.waiting.is_empty() || now.saturating_duration_since(since) <= limit {
+        if now < deadline {
             return Poll::Pending;
         }
         if self.head_since.is_some() {
