@@ -14,7 +14,6 @@ use std::time::Duration;
 use actix::{Actor, Addr, SyncArbiter};
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive};
-use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
@@ -23,6 +22,7 @@ use actix_web::{App, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::actor::{Gate, Mailbox};
@@ -41,6 +41,7 @@ use crate::http::health::MetricsAccess;
 use crate::http::lane::{LaneStream, LaneWorker, Waits};
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
+use crate::http::server::{Server, ServerLimits, StopHandle};
 use crate::http::upload::Uploads;
 use crate::http::{ApiError, FieldError, assets, body, edge, health, pages, router};
 use crate::journal::{Journal, JournalError, Limits};
@@ -220,7 +221,7 @@ impl Application {
             ledger,
         });
         let background = Background::start(&blueprint, ways_out);
-        let server = serve(blueprint, listener, &public_url, metrics)?;
+        let server = serve(blueprint, listener, &public_url, metrics);
         Ok(Self {
             server,
             address,
@@ -248,13 +249,13 @@ impl Application {
     }
 
     /// Stops the server from elsewhere.
-    pub fn handle(&self) -> ServerHandle {
+    pub fn handle(&self) -> StopHandle {
         self.server.handle()
     }
 
     /// Serves until told to stop, then lets everything finish.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
-        let outcome = self.server.await;
+        let outcome = self.server.run(stop_signal()?).await;
         self.background.stop().await;
         self.storage.stop();
         if let Some(embedded) = self.embedded {
@@ -329,7 +330,7 @@ fn serve(
     listener: TcpListener,
     public_url: &Url,
     metrics: PrometheusHandle,
-) -> Result<Server, StartError> {
+) -> Server {
     let settings = blueprint.config.server.clone();
     let blueprint_hub = blueprint.hub.clone();
     let patience = patience(&blueprint.config);
@@ -341,7 +342,7 @@ fn serve(
     let shared = Shared::new(&blueprint, public_url, metrics);
     RateLimits::sweep_forever(shared.limits.clone());
     telemetry::tidy_forever(shared.metrics.get_ref().clone());
-    let (lane_blueprint, proxies, limits) =
+    let (lane_blueprint, proxies, quotas) =
         (blueprint.clone(), shared.proxies.clone(), shared.limits.clone());
     let app = move || {
         let worker = Worker::start(&blueprint);
@@ -353,49 +354,45 @@ fn serve(
             })
             .wrap(from_fn(edge::edge))
     };
-    let mut server = Server::build();
-    let stopping = server.graceful_shutdown_signal();
+    let stopping = CancellationToken::new();
     let (hub, going) = (blueprint_hub, stopping.clone());
     actix::spawn(async move {
-        going.notified().await;
+        going.cancelled().await;
         hub.do_send(GoAway);
     });
-    server = server
-        .workers(settings.worker_count())
-        .max_concurrent_connections(settings.max_connections)
-        .shutdown_timeout(settings.shutdown_timeout_secs)
-        .shutdown_signal(stop_signal()?)
-        .listen("http", listener, move || {
-            let stopping = stopping.clone();
-            let stopped = move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            };
-            let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
-            let links = ShortLinks::new(lane_blueprint.clerk(), proxies.clone(), limits.clone());
-            let lane = LaneWorker::new(Rc::new(links), waits);
-            let http = HttpService::build()
-                .graceful_shutdown_signal(stopped)
-                // Of what the lane answers it knows nothing: the stream times heads and idling.
-                .keep_alive(KeepAlive::Os)
-                .client_request_timeout(Duration::ZERO)
-                // What a client still sends of a body that has been refused is read and forgotten for a while, because
-                // closing at once would take the answer from it.
-                .client_disconnect_timeout(linger)
-                .on_connect_ext(|stream: &LaneStream, data| {
-                    data.insert(stream.answer_clock());
-                })
-                .h1(map_config(service, |()| AppConfig::default()));
-            fn_service(move |stream: TcpStream| {
-                let peer = stream.peer_addr().ok();
-                let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-                let _ = stream.set_nodelay(true);
-                let stream = LaneStream::new(PatientStream::new(stream, patience), address, lane.clone());
-                ready(Ok::<_, DispatchError>((stream, peer)))
+    let limits = ServerLimits {
+        workers: settings.worker_count(),
+        connections: settings.max_connections,
+        shutdown: Duration::from_secs(settings.shutdown_timeout_secs),
+    };
+    let ending = stopping.clone();
+    Server::start(listener, limits, stopping, move || {
+        let ending = ending.clone();
+        let stopped = move || ending.clone().cancelled_owned();
+        let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let links = ShortLinks::new(lane_blueprint.clerk(), proxies.clone(), quotas.clone());
+        let lane = LaneWorker::new(Rc::new(links), waits);
+        let http = HttpService::build()
+            .graceful_shutdown_signal(stopped)
+            // Of what the lane answers it knows nothing: the stream times heads and idling.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            // What a client still sends of a body that has been refused is read and forgotten for a while, because
+            // closing at once would take the answer from it.
+            .client_disconnect_timeout(linger)
+            .on_connect_ext(|stream: &LaneStream, data| {
+                data.insert(stream.answer_clock());
             })
-            .and_then(http)
-        })?;
-    Ok(server.run())
+            .h1(map_config(service, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+            let _ = stream.set_nodelay(true);
+            let stream = LaneStream::new(PatientStream::new(stream, patience), address, lane.clone());
+            ready(Ok::<_, DispatchError>((stream, peer)))
+        })
+        .and_then(http)
+    })
 }
 
 /// An answer takes at most its request, a password's hash and a little more.

@@ -29,6 +29,7 @@ pub mod query;
 pub mod rate_limit;
 mod remainder;
 pub mod router;
+pub mod server;
 pub mod upload;
 
 pub use body::{JsonBody, Then};

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
-use actix_server::ServerHandle;
 use ayrene::app::Application;
 use ayrene::config::{self, Config};
+use ayrene::http::server::StopHandle;
 use ayrene::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -19,7 +19,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 pub struct TestServer {
     pub address: std::net::SocketAddr,
     pub prefix: String,
-    handle: ServerHandle,
+    handle: StopHandle,
     thread: Option<JoinHandle<()>>,
     data: tempfile::TempDir,
     /// Where what is said since its start begins.
@@ -103,7 +103,7 @@ impl TestServer {
     /// Stops the server and waits for it.
     pub fn stop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            drop(self.handle.stop(false));
+            self.handle.stop(false);
             let _ = thread.join();
         }
     }
