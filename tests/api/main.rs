@@ -37,6 +37,7 @@ mod posts_reactions;
 mod presence;
 mod realtime;
 mod redirect;
+mod redirect_memory;
 mod secrets;
 mod sms_webhook;
 mod storage_s3;

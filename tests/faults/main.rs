@@ -7,6 +7,7 @@ mod support;
 
 mod auth_mails;
 mod clicks;
+mod counting;
 mod embedded;
 mod external;
 mod mail;
