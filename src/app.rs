@@ -69,8 +69,10 @@ use crate::users;
 use crate::values::PublicUrl;
 use crate::worker::{Background, Blueprint, Worker};
 
-/// Size of a part of the journal.
+/// Parts of the journal at the least, so that a small one has room again bit by bit, and the size of one.
+const SEGMENTS: u64 = 8;
 const SEGMENT_BYTES: u64 = 8 << 20;
+const LEAST_SEGMENT_BYTES: u64 = 64 << 10;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 /// What a handler may take besides hashing a password: a few calls of the datastore.
@@ -202,7 +204,8 @@ impl Application {
         let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
         let painter = start_painter(&config);
         let shortener = &config.shortener;
-        let limits = Limits { segment_bytes: SEGMENT_BYTES, max_bytes: shortener.journal_bytes };
+        let segment_bytes = (shortener.journal_bytes / SEGMENTS).clamp(LEAST_SEGMENT_BYTES, SEGMENT_BYTES);
+        let limits = Limits { segment_bytes, max_bytes: shortener.journal_bytes };
         let journal = Journal::open(&data_dir.path().join("journal"), limits)?;
         let ledger = Arc::new(Ledger::new(Arc::new(journal)));
         let memory = Arc::new(Memory::new(shortener.cache_size(), shortener.stale_if_down));
