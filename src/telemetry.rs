@@ -65,6 +65,23 @@ pub fn init_metrics() -> Result<PrometheusHandle, TelemetryError> {
         "Links made, by whether their maker has an account"
     );
     metrics::describe_counter!("ayrene_visits_total", "Short links followed, by outcome");
+    metrics::describe_gauge!("ayrene_journal_bytes", "Size of the journal of clicks on disk");
+    metrics::describe_gauge!("ayrene_journal_waiting_clicks", "Clicks answered and not counted yet");
+    metrics::describe_gauge!(
+        "ayrene_journal_oldest_seconds",
+        "Age of the first click that is not counted yet"
+    );
+    metrics::describe_counter!(
+        "ayrene_journal_fallbacks_total",
+        "Clicks that the journal had no room for: counted by the datastore first, or refused"
+    );
+    metrics::describe_counter!("ayrene_clicks_given_up_total", "Answered clicks that could not be counted");
+    metrics::describe_counter!("ayrene_link_memory_hits_total", "Links followed from memory");
+    metrics::describe_counter!("ayrene_link_memory_misses_total", "Links that had to be read first");
+    metrics::describe_gauge!("ayrene_link_memory_links", "Links remembered");
+    metrics::describe_gauge!("ayrene_link_memory_bytes", "Memory of links remembered");
+    metrics::describe_gauge!("ayrene_link_memory_proof_age_seconds", "Age of what is certain of them");
+    metrics::describe_counter!("ayrene_stale_serves_total", "Links followed while the datastore was away");
     metrics::describe_counter!("ayrene_password_hashes_total", "Passwords hashed or verified");
     metrics::describe_gauge!("ayrene_sockets", "Sockets that are open");
     metrics::describe_counter!("ayrene_sockets_closed_total", "Sockets closed by the server, by close code");

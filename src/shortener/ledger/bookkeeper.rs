@@ -177,6 +177,7 @@ impl Books {
         let links = metrics::gauge!("ayrene_link_memory_links");
         let remembered = metrics::gauge!("ayrene_link_memory_bytes");
         let hits = metrics::counter!("ayrene_link_memory_hits_total");
+        let misses = metrics::counter!("ayrene_link_memory_misses_total");
         let stale = metrics::counter!("ayrene_stale_serves_total");
         let proof = metrics::gauge!("ayrene_link_memory_proof_age_seconds");
         loop {
@@ -185,11 +186,12 @@ impl Books {
             oldest.set(self.oldest().as_secs_f64());
             fallbacks.absolute(self.ledger.fallbacks.load(Ordering::Relaxed));
             hits.absolute(self.ledger.appended.load(Ordering::Relaxed));
-            let (count, size, stale_serves) = self.memory.stats();
-            links.set(count as f64);
-            remembered.set(size as f64);
-            stale.absolute(stale_serves);
-            proof.set(self.memory.freshness().horizon_age_us() as f64 / 1e6);
+            let memory = self.memory.stats();
+            links.set(memory.links as f64);
+            remembered.set(memory.bytes as f64);
+            misses.absolute(memory.misses);
+            stale.absolute(memory.stale_serves);
+            proof.set(memory.proof_age_us as f64 / 1e6);
             tokio::time::sleep(GAUGES).await;
         }
     }

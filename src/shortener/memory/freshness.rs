@@ -18,7 +18,7 @@ const ENDED: u64 = 64;
 
 /// The proofs so far.
 #[derive(Debug)]
-pub(in crate::shortener) struct Freshness {
+pub(super) struct Freshness {
     started: Instant,
     /// When the last beat that was heard had been sent.
     horizon_us: AtomicU64,
@@ -100,7 +100,7 @@ impl Freshness {
     }
 
     /// Age of the last proof.
-    pub(in crate::shortener) fn horizon_age_us(&self) -> u64 {
+    pub(super) fn horizon_age_us(&self) -> u64 {
         self.now_us().saturating_sub(self.horizon_us.load(Ordering::Acquire))
     }
 }

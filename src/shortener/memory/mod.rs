@@ -118,6 +118,22 @@ pub struct Memory {
     freshness: Freshness,
     stale_us: u64,
     stale_serves: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How the memory does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemoryStats {
+    /// Links remembered.
+    pub(super) links: u64,
+    /// What they take.
+    pub(super) bytes: u64,
+    /// Links that had to be read.
+    pub(super) misses: u64,
+    /// Links that were followed unproven.
+    pub(super) stale_serves: u64,
+    /// Age of the last proof.
+    pub(super) proof_age_us: u64,
 }
 
 impl Memory {
@@ -137,6 +153,7 @@ impl Memory {
             freshness: Freshness::new(),
             stale_us: stale_secs * 1_000_000,
             stale_serves: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         }
     }
 
@@ -178,6 +195,7 @@ impl Memory {
 
     /// Say so before the datastore is asked for a link that is to be remembered.
     pub(super) fn begin_reading(&self, code: &ShortCode) -> Reading {
+        self.misses.fetch_add(1, Ordering::Relaxed);
         Reading {
             changes: *self.gate(code.as_str()),
             epoch: self.freshness.epoch(),
@@ -218,9 +236,14 @@ impl Memory {
         self.gates[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Links remembered, their bytes, and how often one was followed that could not be proven.
-    pub(super) fn stats(&self) -> (u64, u64, u64) {
-        (self.links.len() as u64, self.links.weight(), self.stale_serves.load(Ordering::Relaxed))
+    pub(super) fn stats(&self) -> MemoryStats {
+        MemoryStats {
+            links: self.links.len() as u64,
+            bytes: self.links.weight(),
+            misses: self.misses.load(Ordering::Relaxed),
+            stale_serves: self.stale_serves.load(Ordering::Relaxed),
+            proof_age_us: self.freshness.horizon_age_us(),
+        }
     }
 
     /// Whether the datastore is away, as far as is known.
@@ -228,7 +251,7 @@ impl Memory {
         self.freshness.is_away(self.freshness.now_us())
     }
 
-    pub(super) fn freshness(&self) -> &Freshness {
+    fn freshness(&self) -> &Freshness {
         &self.freshness
     }
 }
@@ -289,7 +312,7 @@ mod tests {
             let reading = memory.begin_reading(&code);
             memory.remember(&code, reading, link("https://a.example/"));
         }
-        let (links, bytes, _) = memory.stats();
+        let MemoryStats { links, bytes, .. } = memory.stats();
         assert!(bytes <= 64 << 10 && links > 100, "{links} {bytes}");
     }
 
@@ -305,6 +328,6 @@ mod tests {
         assert!(matches!(memory.recall("abcdefg", None), Recalled::Unknown));
         memory.freshness().failed();
         assert_eq!(target(&memory.recall("abcdefg", None)), Some("https://a.example/"));
-        assert_eq!(memory.stats().2, 1);
+        assert_eq!(memory.stats().stale_serves, 1);
     }
 }
