@@ -32,7 +32,7 @@ use crate::realtime::{EventLog, Hub};
 use crate::redis::Redis;
 use crate::redis::connection::RedisTarget;
 use crate::shortener::actor::OwnPlaces;
-use crate::shortener::ledger::bookkeeper::{Bookkeeper, Close};
+use crate::shortener::ledger::bookkeeper::{Bookkeeper, CLOSING, Close};
 use crate::shortener::safety::Safety;
 use crate::shortener::safety::messages::SweepUndecided;
 use crate::shortener::{Clerk, Ledger, Memory, Shortener};
@@ -314,8 +314,6 @@ fn ways(
     }
 }
 
-/// How long the clicks that are left may take at the end.
-const CLOSING: Duration = Duration::from_secs(3);
 /// How often a node looks after what others left undone.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
@@ -372,7 +370,7 @@ fn start_bookkeeper(blueprint: &Blueprint, notify: Ask<Notify>) -> Mailbox<Bookk
         Err(error) => unreachable!("a lazy connection does not fail: {error}"),
     };
     let address = Bookkeeper::start_in_arbiter(&Arbiter::new().handle(), start);
-    Mailbox::new(address, Gate::new(1, CLOSING))
+    Mailbox::new(address, Gate::new(1, CLOSING + Duration::from_secs(2)))
 }
 
 /// What follows the lists of hosts, and what looks after links that were left undecided.

@@ -91,7 +91,7 @@ impl Applier {
                 let some = wave.split_off(wave.len().saturating_sub(CALLS));
                 let started = Instant::now();
                 self.count(writer, some, repeated).await;
-                if begun.elapsed() < LONGEST {
+                if !repeated && begun.elapsed() < LONGEST {
                     self.ledger.rest((started.elapsed() * REST).min(LONGEST_REST)).await;
                 }
             }

@@ -34,6 +34,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_secs(1);
 /// Records read at once.
 const BATCH: usize = 16_384;
+/// How long the last clicks may take.
+pub const CLOSING: Duration = Duration::from_secs(8);
+/// How often the next segment is looked for.
+const PREPARE: Duration = Duration::from_millis(50);
 const GAUGES: Duration = Duration::from_secs(1);
 /// Moments remembered for the age of the first click that waits.
 const MOMENTS: usize = 4096;
@@ -92,6 +96,7 @@ impl Actor for Bookkeeper {
         let books = &self.books;
         context.spawn(books.clone().keep().into_actor(self));
         context.spawn(books.clone().show().into_actor(self));
+        context.spawn(prepare(books.ledger.journal.clone()).into_actor(self));
         context.spawn(sync(books.ledger.journal.clone(), books.sync_every).into_actor(self));
     }
 }
@@ -158,7 +163,10 @@ impl Books {
     }
 
     async fn close(&self, _: Close) -> Result<(), ShortenerError> {
-        self.ledger.settle().await;
+        let deadline = Instant::now() + CLOSING;
+        while self.journal().waiting() > 0 && !self.memory.is_alone() && Instant::now() < deadline {
+            self.ledger.settle().await;
+        }
         let reader = self.reader.borrow_mut().take();
         if let Some(reader) = reader
             && let Err(error) = reader.close()
@@ -209,21 +217,24 @@ impl Books {
     }
 }
 
-/// Brings the journal to the disk, and makes its next segment ahead of need.
+/// Makes the journal's next segment ahead of need: making one takes longer than a redirect may wait.
+async fn prepare(journal: Arc<Journal>) {
+    loop {
+        let journal = journal.clone();
+        // What is in the way the journal says itself.
+        let _ = tokio::task::spawn_blocking(move || journal.prepare()).await;
+        tokio::time::sleep(PREPARE).await;
+    }
+}
+
+/// Brings the journal to the disk.
 async fn sync(journal: Arc<Journal>, every: Duration) {
-    // Once for the first segment, once for the one after it.
-    let first = journal.clone();
-    let _ = tokio::task::spawn_blocking(move || first.prepare().and_then(|()| first.prepare())).await;
     let mut worked = true;
     loop {
         tokio::time::sleep(every).await;
         let journal = journal.clone();
-        let synced = tokio::task::spawn_blocking(move || {
-            // What is in the way of the next segment the journal says itself.
-            let _ = journal.prepare();
-            journal.sync()
-        });
-        let synced = synced.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let synced = tokio::task::spawn_blocking(move || journal.sync()).await;
+        let synced = synced.unwrap_or_else(|error| Err(io::Error::other(error)));
         if let (Err(error), true) = (&synced, worked) {
             tracing::error!(%error, "the journal of clicks is not synced to the disk");
         }
