@@ -224,7 +224,7 @@ impl Application {
             ledger,
         });
         let background = Background::start(&blueprint, ways_out);
-        let server = serve(blueprint, listener, &public_url, metrics);
+        let server = serve(blueprint, &listener, &public_url, metrics)?;
         Ok(Self {
             server,
             address,
@@ -258,14 +258,14 @@ impl Application {
 
     /// Serves until told to stop, then lets everything finish.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
-        let outcome = self.server.run(stop_signal()?).await;
+        self.server.run(stop_signal()?).await;
         self.background.stop().await;
         self.storage.stop();
         if let Some(embedded) = self.embedded {
             embedded.stop();
         }
         tracing::info!("stopped");
-        Ok(outcome?)
+        Ok(())
     }
 }
 
@@ -330,10 +330,10 @@ fn start_painter(config: &Config) -> Mailbox<Painter> {
 
 fn serve(
     blueprint: Arc<Blueprint>,
-    listener: TcpListener,
+    listener: &TcpListener,
     public_url: &Url,
     metrics: PrometheusHandle,
-) -> Server {
+) -> io::Result<Server> {
     let settings = blueprint.config.server.clone();
     let blueprint_hub = blueprint.hub.clone();
     let patience = patience(&blueprint.config);
