@@ -101,10 +101,26 @@ impl RequestId {
     }
 }
 
+impl RequestId {
+    fn process() -> &'static str {
+        static PROCESS: LazyLock<String> = LazyLock::new(|| nanoid::nanoid!(8));
+        &PROCESS
+    }
+
+    /// The same as [`fmt::Display`], without its machinery.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(Self::process().as_bytes());
+        out.push(b'-');
+        let digits = (u64::BITS - self.0.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            out.push(b"0123456789abcdef"[(self.0 >> (digit * 4)) as usize & 15]);
+        }
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        static PROCESS: LazyLock<String> = LazyLock::new(|| nanoid::nanoid!(8));
-        write!(formatter, "{}-{:x}", *PROCESS, self.0)
+        write!(formatter, "{}-{:x}", Self::process(), self.0)
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::future::{Ready, ready};
-use std::io::Write;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -292,8 +291,12 @@ impl RateLimits {
         for part in [POLICY.as_bytes(), b": ", policy.as_bytes(), b"\r\n", STANDING.as_bytes()] {
             out.extend_from_slice(part);
         }
-        // Into memory: this cannot fail.
-        let _ = write!(out, ": {standing}\r\n");
+        let Standing { action, remaining, reset_secs } = standing;
+        let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (remaining, reset) = (first.format(*remaining), second.format(*reset_secs));
+        for part in [": \"", action.name(), "\";r=", remaining, ";t=", reset, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
     }
 
     fn check_subject(&self, action: LimitedAction, subject: &Subject) -> Verdict {

@@ -84,8 +84,10 @@ pub fn found(
     for part in [&SETTLED, location, b"\r\n"] {
         out.extend_from_slice(part);
     }
-    // Into memory: this cannot fail.
-    let _ = write!(out, "{}: {id}\r\n", edge::REQUEST_ID);
+    out.extend_from_slice(edge::REQUEST_ID.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    id.write(out);
+    out.extend_from_slice(b"\r\n");
     if let Some((limits, standing)) = standing {
         limits.write_lines(&standing, out);
     }

@@ -92,10 +92,15 @@ impl Applier {
                 let started = Instant::now();
                 self.count(writer, some, repeated).await;
                 if !repeated && begun.elapsed() < LONGEST {
-                    self.ledger.rest((started.elapsed() * REST).min(LONGEST_REST)).await;
+                    self.rest(started.elapsed()).await;
                 }
             }
         }
+    }
+
+    /// Leaves processor and datastore to others after work that took `time`.
+    pub(super) async fn rest(&self, time: Duration) {
+        self.ledger.rest((time * REST).min(LONGEST_REST)).await;
     }
 
     /// What the datastore does not have yet of what an earlier process left.

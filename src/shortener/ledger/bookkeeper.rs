@@ -32,8 +32,11 @@ use crate::shortener::store::LinkStore;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Pause after the journal could not be read.
 const RETRY: Duration = Duration::from_secs(1);
+/// By how much its thread stands back.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 /// Records read at once.
-const BATCH: usize = 16_384;
+const BATCH: usize = 4_096;
 /// How long the last clicks may take.
 pub const CLOSING: Duration = Duration::from_secs(8);
 /// How often the next segment is looked for.
@@ -111,6 +114,11 @@ impl Books {
     }
 
     async fn keep(self: Rc<Self>) {
+        // Where there is nothing to spare, redirects come first. It concerns this thread alone, where that can be had.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "the bookkeeper is as urgent as everybody");
+        }
         loop {
             let _ = tokio::time::timeout(PAUSE, self.ledger.wanted.notified()).await;
             let Some(mut reader) = self.reader.borrow_mut().take() else { return };
@@ -137,8 +145,12 @@ impl Books {
             } else {
                 let mut part = self.applier.begin(&batch);
                 while reader.position() < end && !part.is_full() {
+                    let started = Instant::now();
                     match reader.read(BATCH) {
-                        Ok(Some(more)) if part.takes(&more) => part.add(&more),
+                        Ok(Some(more)) if part.takes(&more) => {
+                            part.add(&more);
+                            self.applier.rest(started.elapsed()).await;
+                        }
                         Ok(more) => {
                             next = more;
                             break;
