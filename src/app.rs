@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::actor::{Gate, Mailbox};
+use crate::actor::{Gate, Mailbox, stand_back};
 use crate::auth;
 use crate::auth::error::HashError;
 use crate::auth::hasher::PasswordHasher;
@@ -301,11 +301,13 @@ fn start_hasher(config: &Config) -> Result<Mailbox<PasswordHasher>, StartError> 
     let threads = config.auth.hash_thread_count();
     PasswordHasher::new(&config.auth)?;
     let auth = config.auth.clone();
-    let address: Addr<PasswordHasher> =
-        SyncArbiter::start(threads, move || match PasswordHasher::new(&auth) {
+    let address: Addr<PasswordHasher> = SyncArbiter::start(threads, move || {
+        stand_back();
+        match PasswordHasher::new(&auth) {
             Ok(hasher) => hasher,
             Err(error) => unreachable!("these parameters were accepted a moment ago: {error}"),
-        });
+        }
+    });
     let gate =
         Gate::new(threads + config.auth.hash_queue, Duration::from_secs(config.auth.hash_timeout_secs));
     Ok(Mailbox::new(address, gate))
@@ -320,7 +322,10 @@ fn start_google_keys(config: &Config) -> Mailbox<GoogleKeys> {
 fn start_painter(config: &Config) -> Mailbox<Painter> {
     let uploads = &config.uploads;
     let max_pixels = uploads.max_avatar_pixels;
-    let address = SyncArbiter::start(uploads.image_threads, move || Painter::new(max_pixels));
+    let address = SyncArbiter::start(uploads.image_threads, move || {
+        stand_back();
+        Painter::new(max_pixels)
+    });
     let gate = Gate::new(
         uploads.image_threads + uploads.image_queue,
         Duration::from_secs(uploads.image_timeout_secs),

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use super::Ledger;
 use super::applier::Applier;
 use super::fold::Retention;
-use crate::actor::Ask;
+use crate::actor::{Ask, stand_back};
 use crate::config::ShortenerConfig;
 use crate::journal::{Journal, Reader};
 use crate::notifier::messages::Notify;
@@ -32,9 +32,6 @@ use crate::shortener::store::LinkStore;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Pause after the journal could not be read.
 const RETRY: Duration = Duration::from_secs(1);
-/// By how much its thread stands back.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
 /// Records read at once.
 const BATCH: usize = 4_096;
 /// How long the last clicks may take.
@@ -114,11 +111,7 @@ impl Books {
     }
 
     async fn keep(self: Rc<Self>) {
-        // Where there is nothing to spare, redirects come first. It concerns this thread alone, where that can be had.
-        #[cfg(target_os = "linux")]
-        if let Err(error) = rustix::process::nice(NICENESS) {
-            tracing::debug!(%error, "the bookkeeper is as urgent as everybody");
-        }
+        stand_back();
         loop {
             let _ = tokio::time::timeout(PAUSE, self.ledger.wanted.notified()).await;
             let Some(mut reader) = self.reader.borrow_mut().take() else { return };
