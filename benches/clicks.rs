@@ -15,20 +15,8 @@
     reason = "a bench, with parts shared by all"
 )]
 
-#[path = "support/cores.rs"]
-mod cores;
-#[path = "support/load.rs"]
-mod load;
-#[path = "support/options.rs"]
-mod options;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/report.rs"]
-mod report;
-#[path = "support/servers.rs"]
-mod servers;
-#[path = "support/zipf.rs"]
-mod zipf;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -36,12 +24,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use load::{Load, Outcome, Pace};
-use options::Options;
-use process::Process;
-use report::{Table, grouped};
 use serde_json::{Value, json};
-use servers::{Ayrene, request};
+use support::load::{Load, Outcome, Pace};
+use support::options::Options;
+use support::process::Process;
+use support::report::{Table, grouped};
+use support::servers::{Ayrene, request};
+use support::{load, report, servers, zipf};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

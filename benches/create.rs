@@ -13,31 +13,20 @@
     reason = "a bench, with parts shared by all"
 )]
 
-#[path = "support/cores.rs"]
-mod cores;
-#[path = "support/load.rs"]
-mod load;
-#[path = "support/options.rs"]
-mod options;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/report.rs"]
-mod report;
-#[path = "support/seed.rs"]
-mod seed;
-#[path = "support/servers.rs"]
-mod servers;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use load::{Load, Outcome, Pace};
-use options::Options;
-use report::{Table, grouped, median, millis};
 use serde_json::{Value, json};
-use servers::{Ayrene, request};
+use support::load::{Load, Outcome, Pace};
+use support::options::Options;
+use support::report::{Table, grouped, median, millis};
+use support::servers::{Ayrene, request};
+use support::{load, report, seed, servers};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

@@ -16,49 +16,29 @@
     reason = "a bench, with parts shared by all"
 )]
 
-#[path = "support/contenders.rs"]
-mod contenders;
-#[path = "support/cores.rs"]
-mod cores;
-#[path = "support/drive.rs"]
-mod drive;
-#[path = "support/load.rs"]
-mod load;
 #[path = "redirect/offered.rs"]
 mod offered;
-#[path = "support/options.rs"]
-mod options;
 #[path = "redirect/plot.rs"]
 mod plot;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/report.rs"]
-mod report;
 #[path = "redirect/scale.rs"]
 mod scale;
-#[path = "support/seed.rs"]
-mod seed;
-#[path = "support/servers.rs"]
-mod servers;
 #[path = "redirect/staleness.rs"]
 mod staleness;
-#[path = "support/traffic.rs"]
-mod traffic;
-#[path = "support/wrk.rs"]
-mod wrk;
-#[path = "support/zipf.rs"]
-mod zipf;
+
+#[path = "support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use contenders::Contender;
-use drive::{Driver, Round};
-use options::Options;
-use report::{Table, grouped, median, millis};
 use serde_json::{Value, json};
-use servers::Ayrene;
-use traffic::Spread;
+use support::contenders::Contender;
+use support::drive::{Driver, Round};
+use support::options::Options;
+use support::report::{Table, grouped, median, millis};
+use support::servers::Ayrene;
+use support::traffic::Spread;
+use support::{contenders, report, seed, servers, traffic};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 

@@ -14,32 +14,21 @@
     reason = "a bench, with parts shared by all"
 )]
 
-#[path = "support/cores.rs"]
-mod cores;
-#[path = "support/load.rs"]
-mod load;
-#[path = "support/nodes.rs"]
-mod nodes;
-#[path = "support/options.rs"]
-mod options;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/report.rs"]
-mod report;
-#[path = "support/sockets.rs"]
-mod sockets;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use load::Load;
-use options::Options;
-use process::Process;
-use report::median;
 use serde_json::{Value, json};
-use sockets::{Failure, Pace, User};
+use support::load::Load;
+use support::options::Options;
+use support::process::Process;
+use support::report::median;
+use support::sockets::{Failure, Pace, User};
+use support::{load, nodes, report, sockets};
 
 /// Messages that a sender may have unanswered.
 const WINDOW: usize = 8;

@@ -13,37 +13,22 @@
     reason = "a bench, with parts shared by all"
 )]
 
-#[path = "support/cores.rs"]
-mod cores;
-#[path = "support/load.rs"]
-mod load;
-#[path = "support/options.rs"]
-mod options;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/report.rs"]
-mod report;
-#[path = "support/seed.rs"]
-mod seed;
-#[path = "support/servers.rs"]
-mod servers;
-#[path = "support/traffic.rs"]
-mod traffic;
-#[path = "support/zipf.rs"]
-mod zipf;
+#[path = "support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use load::{Load, Pace};
-use options::Options;
-use process::Process;
-use report::{Table, grouped, median};
 use serde_json::json;
-use servers::{Ayrene, request};
-use traffic::Spread;
+use support::load::{Load, Pace};
+use support::options::Options;
+use support::process::Process;
+use support::report::{Table, grouped, median};
+use support::servers::{Ayrene, request};
+use support::traffic::Spread;
+use support::{load, process, report, seed, traffic};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

@@ -7,6 +7,8 @@
 use std::future::ready;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +126,8 @@ pub enum StartError {
 /// A server that listens, and what must end after it.
 pub struct Application {
     server: Server,
+    /// Ends it.
+    signal: Pin<Box<dyn Future<Output = ()>>>,
     address: SocketAddr,
     public_url: Url,
     embedded: Option<Embedded>,
@@ -203,12 +207,8 @@ impl Application {
         let hasher = start_hasher(&config)?;
         let hub = Hub::new(redis.clone(), config.realtime.max_sockets_per_user).start();
         let painter = start_painter(&config);
-        let shortener = &config.shortener;
-        let segment_bytes = (shortener.journal_bytes / SEGMENTS).clamp(LEAST_SEGMENT_BYTES, SEGMENT_BYTES);
-        let limits = Limits { segment_bytes, max_bytes: shortener.journal_bytes };
-        let journal = Journal::open(&data_dir.path().join("journal"), limits)?;
-        let ledger = Arc::new(Ledger::new(Arc::new(journal)));
-        let memory = Arc::new(Memory::new(shortener.cache_size(), shortener.stale_if_down));
+        let ledger = Arc::new(open_ledger(config.shortener.journal_bytes, data_dir.path())?);
+        let memory = Arc::new(Memory::new(config.shortener.cache_size(), config.shortener.stale_if_down));
         let google = start_google_keys(&config);
         let blueprint = Arc::new(Blueprint {
             config,
@@ -227,6 +227,7 @@ impl Application {
         let server = serve(blueprint, &listener, &public_url, metrics)?;
         Ok(Self {
             server,
+            signal: Box::pin(stop_signal()?),
             address,
             public_url,
             embedded,
@@ -258,7 +259,7 @@ impl Application {
 
     /// Serves until told to stop, then lets everything finish.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
-        self.server.run(stop_signal()?).await;
+        self.server.run(self.signal).await;
         self.background.stop().await;
         self.storage.stop();
         if let Some(embedded) = self.embedded {
@@ -295,6 +296,12 @@ fn default_url(mut address: SocketAddr) -> Url {
     }
     let text = format!("http://{address}/");
     Url::parse(&text).unwrap_or_else(|error| unreachable!("{text}: {error}"))
+}
+
+fn open_ledger(max_bytes: u64, data_dir: &Path) -> Result<Ledger, JournalError> {
+    let segment_bytes = (max_bytes / SEGMENTS).clamp(LEAST_SEGMENT_BYTES, SEGMENT_BYTES);
+    let journal = Journal::open(&data_dir.join("journal"), Limits { segment_bytes, max_bytes })?;
+    Ok(Ledger::new(Arc::new(journal)))
 }
 
 fn start_hasher(config: &Config) -> Result<Mailbox<PasswordHasher>, StartError> {

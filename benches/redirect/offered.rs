@@ -4,10 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::contenders::Contender;
-use super::drive::Driver;
-use super::load::Outcome;
-use super::report::{Table, grouped, median, millis};
+use super::support::contenders::Contender;
+use super::support::drive::Driver;
+use super::support::load::Outcome;
+use super::support::report::{Table, grouped, median, millis};
 use super::{FOUND, Failure, Plan};
 
 /// Share of nginx's peak at which p99 is compared.

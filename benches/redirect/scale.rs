@@ -5,11 +5,11 @@
 
 use serde_json::{Value, json};
 
-use super::drive::Driver;
-use super::process::Process;
-use super::report::{Table, grouped, median, millis};
-use super::servers::{Ayrene, request};
-use super::traffic::{self, Spread};
+use super::support::drive::Driver;
+use super::support::process::Process;
+use super::support::report::{Table, grouped, median, millis};
+use super::support::servers::{Ayrene, request};
+use super::support::traffic::{self, Spread};
 use super::{FOUND, Failure, Plan, scratch, seed, servers};
 
 /// Links made through the API, to weigh them.

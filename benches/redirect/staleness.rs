@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::report::Table;
-use super::servers::{self, Ayrene};
+use super::support::report::Table;
+use super::support::servers::{self, Ayrene};
 use super::{Failure, Plan, scratch};
 
 const EDITS: u32 = 50;

@@ -107,7 +107,7 @@ impl RequestId {
         &PROCESS
     }
 
-    /// The same as [`fmt::Display`], without its machinery.
+    /// Appends it, without the machinery of [`fmt::Display`].
     pub(super) fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(Self::process().as_bytes());
         out.push(b'-');
@@ -120,7 +120,9 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{:x}", Self::process(), self.0)
+        let mut text = Vec::with_capacity(24);
+        self.write(&mut text);
+        formatter.write_str(&String::from_utf8_lossy(&text))
     }
 }
 

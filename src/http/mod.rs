@@ -4,7 +4,7 @@
 //! - [`edge`]: what happens to every request: id, log line, metrics, security headers, rendering of errors.
 //! - [`body`]: bounded reading of JSON and forms, [`query`]: numbers in a query, [`client`]: whose request it is,
 //!   [`connection`]: how long it may take, `remainder`: what is left of it.
-//! - [`lane`]: answers to simple requests, given below actix-http.
+//! - [`server`]: accepting connections, workers and their end. [`lane`]: answers to simple requests, given below actix-http.
 //! - [`multipart`]: bounded reading of uploads, [`upload`]: who may send one and where it goes, [`download`]: answers
 //!   with what is stored.
 //! - [`rate_limit`]: every limit on requests. [`router`]: routes that know their methods.

@@ -3,7 +3,6 @@
 //! Owns every limit: an action is one variant of [`LimitedAction`], its quota one key of `[rate_limits]`.
 //! Counting is by governor (GCRA), in this process. Invariant: a request over a limit has no effect but its 429.
 
-use std::fmt;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -220,11 +219,14 @@ pub struct Standing {
     reset_secs: u64,
 }
 
-impl fmt::Display for Standing {
-    /// As the `RateLimit` header.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, remaining, reset_secs } = self;
-        write!(formatter, "\"{}\";r={remaining};t={reset_secs}", action.name())
+impl Standing {
+    /// Appends the value of the `RateLimit` header.
+    fn write(self, out: &mut Vec<u8>) {
+        let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (remaining, reset) = (first.format(self.remaining), second.format(self.reset_secs));
+        for part in ["\"", self.action.name(), "\";r=", remaining, ";t=", reset] {
+            out.extend_from_slice(part.as_bytes());
+        }
     }
 }
 
@@ -288,15 +290,11 @@ impl RateLimits {
     /// The header lines of an answer to who stands at `standing`.
     pub fn write_lines(&self, standing: &Standing, out: &mut Vec<u8>) {
         let Some(policy) = self.policy(standing.action) else { return };
-        for part in [POLICY.as_bytes(), b": ", policy.as_bytes(), b"\r\n", STANDING.as_bytes()] {
+        for part in [POLICY.as_bytes(), b": ", policy.as_bytes(), b"\r\n", STANDING.as_bytes(), b": "] {
             out.extend_from_slice(part);
         }
-        let Standing { action, remaining, reset_secs } = standing;
-        let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let (remaining, reset) = (first.format(*remaining), second.format(*reset_secs));
-        for part in [": \"", action.name(), "\";r=", remaining, ";t=", reset, "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        standing.write(out);
+        out.extend_from_slice(b"\r\n");
     }
 
     fn check_subject(&self, action: LimitedAction, subject: &Subject) -> Verdict {
@@ -384,7 +382,9 @@ pub fn write_headers(request: &HttpRequest, headers: &mut HeaderMap) {
     if let Some(policy) = limits.policy(standing.action) {
         headers.insert(HeaderName::from_static(POLICY), policy.clone());
     }
-    if let Ok(value) = HeaderValue::try_from(standing.to_string()) {
+    let mut value = Vec::new();
+    standing.write(&mut value);
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(HeaderName::from_static(STANDING), value);
     }
 }

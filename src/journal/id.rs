@@ -4,23 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 const WRITER_ID_CHARS: usize = 8;
-const ALPHANUMERIC: [char; 62] = {
-    let mut all = ['0'; 62];
-    let mut at = 0;
-    while at < 62 {
-        let from = if at < 10 {
-            b'0'
-        } else if at < 36 {
-            b'A' - 10
-        } else {
-            b'a' - 36
-        };
-        all[at] = (from + at as u8) as char;
-        at += 1;
-    }
-    all
-};
-
 /// Of a record. No two records that a directory ever had share one, and later ones have higher ones; there are gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub(super) u64);
@@ -53,7 +36,9 @@ impl WriterId {
     }
 
     pub(super) fn generate() -> Self {
-        Self(nanoid::nanoid!(WRITER_ID_CHARS, &ALPHANUMERIC).into())
+        // A zero for the two that are neither letters nor digits.
+        let alphabet = nanoid::alphabet::SAFE.map(|c| if c.is_ascii_alphanumeric() { c } else { '0' });
+        Self(nanoid::nanoid!(WRITER_ID_CHARS, &alphabet).into())
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {

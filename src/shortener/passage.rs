@@ -74,6 +74,9 @@ impl Links {
 
     /// Tallies a click that was counted by a script, if its link wants that, while the visitor goes on.
     pub(super) fn tally_soon(&self, code: ShortCode, visitor: Visitor) {
+        if self.clerk.is_full() {
+            return;
+        }
         let (store, clerk) = (self.store.clone(), self.clerk.clone());
         actix::spawn(async move {
             match store.recorded_since(&code).await {

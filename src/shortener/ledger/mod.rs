@@ -163,9 +163,13 @@ impl Clerk {
 
     /// What is known of the link at `code`.
     pub(super) fn recall(&self, code: &str) -> Recalled {
+        self.under_lists(|edition| self.memory.recall(code, edition))
+    }
+
+    /// Lets `look` know the edition of the lists of blocked hosts.
+    fn under_lists<T>(&self, look: impl FnOnce(Option<&str>) -> T) -> T {
         let lists = self.lists.blocking();
-        let edition = lists.as_ref().and_then(|lists| lists.edition());
-        self.memory.recall(code, edition)
+        look(lists.as_ref().and_then(|lists| lists.edition()))
     }
 
     /// Follows the link at `code` if it is remembered; `visitor` is asked for only if that matters.
@@ -179,9 +183,7 @@ impl Clerk {
 
     /// The same, now that the datastore does not answer.
     pub(super) fn follow_stale(&self, code: &str, visitor: impl FnOnce() -> Visitor) -> Followed {
-        let lists = self.lists.blocking();
-        let edition = lists.as_ref().and_then(|lists| lists.edition());
-        match self.memory.recall_stale(code, edition) {
+        match self.under_lists(|edition| self.memory.recall_stale(code, edition)) {
             Some(link) => self.counted(code, link, visitor),
             None => Followed::Unknown,
         }
