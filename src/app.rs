@@ -19,7 +19,6 @@ use actix_http::{HttpService, KeepAlive};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -43,7 +42,7 @@ use crate::http::health::MetricsAccess;
 use crate::http::lane::{LaneStream, LaneWorker, Waits};
 use crate::http::rate_limit::RateLimits;
 use crate::http::router::Endpoint;
-use crate::http::server::{Server, ServerLimits, StopHandle};
+use crate::http::server::{Connection, Server, ServerLimits, StopHandle};
 use crate::http::upload::Uploads;
 use crate::http::{ApiError, FieldError, assets, body, edge, health, pages, router};
 use crate::journal::{Journal, JournalError, Limits};
@@ -381,12 +380,12 @@ fn serve(
         shutdown: Duration::from_secs(settings.shutdown_timeout_secs),
     };
     let ending = stopping.clone();
-    Server::start(listener, limits, stopping, move || {
+    Server::start(listener, limits, stopping, move |seat| {
         let ending = ending.clone();
         let stopped = move || ending.clone().cancelled_owned();
         let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
         let links = ShortLinks::new(lane_blueprint.clerk(), proxies.clone(), quotas.clone());
-        let lane = LaneWorker::new(Rc::new(links), waits);
+        let lane = LaneWorker::new(Rc::new(links), waits, seat);
         let http = HttpService::build()
             .graceful_shutdown_signal(stopped)
             // Of what the lane answers it knows nothing: the stream times heads and idling.
@@ -399,11 +398,13 @@ fn serve(
                 data.insert(stream.answer_clock());
             })
             .h1(map_config(service, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| {
+        fn_service(move |Connection { stream, is_known }| {
             let peer = stream.peer_addr().ok();
             let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
             let _ = stream.set_nodelay(true);
-            let stream = LaneStream::new(PatientStream::new(stream, patience), address, lane.clone());
+            let stream = PatientStream::new(stream, patience);
+            let begin = if is_known { LaneStream::resumed } else { LaneStream::new };
+            let stream = begin(stream, address, lane.clone());
             ready(Ok::<_, DispatchError>((stream, peer)))
         })
         .and_then(http)

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::drive::Driver;
+use super::support::drive::{Driver, Round};
 use super::support::process::Process;
 use super::support::report::{Table, grouped, median, millis};
 use super::support::servers::{Ayrene, request};
@@ -19,8 +19,7 @@ struct Node {
     links: usize,
     process: Process,
     driver: Driver,
-    rates: Vec<f64>,
-    p99: Vec<f64>,
+    rounds: Vec<Round>,
     /// Memory that Redis took for all, by link.
     bytes_per_link: f64,
 }
@@ -43,10 +42,9 @@ pub(crate) fn run(plan: &Plan) -> Result<Value, Failure> {
             if round.errors > 0 {
                 return Err(format!("{} links: {} errors", node.links, round.errors).into());
             }
-            node.rates.push(round.rate);
-            node.p99.push(round.p99_micros as f64);
+            node.rounds.push(round);
         }
-        let last = |node: Option<&Node>| node.and_then(|node| node.rates.last().copied());
+        let last = |node: Option<&Node>| node.and_then(|node| Some(node.rounds.last()?.rate));
         ratios.extend(last(nodes.last()).zip(last(nodes.first())).map(|(most, least)| most / least));
         if let Some(nginx) = &nginx {
             beside.push(nodes[0].driver.closed(nginx, FOUND, plan.options.duration)?.rate);
@@ -66,7 +64,7 @@ fn node(plan: &Plan, base: &std::path::Path, links: usize) -> Result<Node, Failu
     println!("{} links written in {:.1} s", grouped(links as f64), started.elapsed().as_secs_f64());
     let requests = traffic::requests(Spread::Zipf, links, traffic::seeded);
     let driver = Driver::new(&folder, requests, &plan.options.cores, plan.options.connections)?;
-    Ok(Node { links, process, driver, rates: Vec::new(), p99: Vec::new(), bytes_per_link })
+    Ok(Node { links, process, driver, rounds: Vec::new(), bytes_per_link })
 }
 
 /// Bytes of a link as the API makes it: a guest's and an account's.
@@ -97,18 +95,33 @@ fn weigh(plan: &Plan, base: &std::path::Path) -> Result<[f64; 2], Failure> {
 }
 
 fn report(nodes: &[Node], ratio: f64, nginx: Option<f64>, weights: [f64; 2]) -> Value {
-    let mut table = Table::new(&["links", "req/s", "p99 ms", "Redis bytes per link, all told"]);
+    let mut table = Table::new(&[
+        "links",
+        "req/s",
+        "p99 ms",
+        "us server",
+        "us datastore",
+        "us generator",
+        "Redis bytes per link, all told",
+    ]);
     let mut points = Vec::new();
     for node in nodes {
-        let (rate, p99) = (median(node.rates.clone()), median(node.p99.clone()));
+        let middle = |value: &dyn Fn(&Round) -> f64| median(node.rounds.iter().map(value));
+        let (rate, p99) = (middle(&|round| round.rate), middle(&|round| round.p99_micros as f64));
+        let cpu_micros = [0, 1, 2].map(|process| middle(&|round| round.cpu_micros[process]));
+        let [server, datastore, generator] = cpu_micros.map(|micros| format!("{micros:.1}"));
         table.row([
             grouped(node.links as f64),
             grouped(rate),
             millis(p99 as u64),
+            server,
+            datastore,
+            generator,
             format!("{:.0}", node.bytes_per_link),
         ]);
         points.push(json!({
-            "links": node.links, "requests_per_second": rate, "p99_micros": p99,
+            "links": node.links, "requests_per_second": rate, "p99_micros": p99, "cpu_micros": cpu_micros,
+            "rates": node.rounds.iter().map(|round| round.rate).collect::<Vec<_>>(),
             "bytes_per_link_all_told": node.bytes_per_link, "resident_kb": node.process.resident_kb(),
         }));
     }

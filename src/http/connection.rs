@@ -142,6 +142,10 @@ impl PatientStream {
         self.asked.clone()
     }
 
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// When bytes last went in either direction.
     pub(super) fn active(&self) -> Instant {
         self.active

@@ -1,28 +1,29 @@
-//! Accepting connections, and which worker serves which.
+//! Accepting connections and serving them, on as many threads as there are workers.
 //!
-//! Owns the listening socket, the workers' threads and the end of both. Each worker accepts for itself: one that is asleep on
-//! the processor where a client's packets come in is the first to be woken, and serves them there. Measured with two workers
-//! and clients on the same two processors, that is worth half as much throughput again as dealing connections out in turn.
-//! Invariants: no worker takes more when it has many more connections than another, and none has more than allowed: while
-//! all are full, who comes next waits in the kernel; a graceful end lets every request that was begun be answered, within
-//! its time.
+//! Owns the listening socket, the workers' threads and the end of both. Each worker accepts; [`team`] says who serves what,
+//! and [`seat`] keeps that in balance. Invariants: while all are full, who comes next waits in the kernel; a graceful end lets
+//! every request that was begun be answered, within its time.
+
+mod processor;
+mod seat;
+mod team;
 
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Arbiter;
 use actix_service::{Service, ServiceFactory};
 use actix_web::rt::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// A worker may have this many connections more than the one with the fewest, and a quarter more than it, before it leaves
-/// those that come to others.
-const SLACK: usize = 64;
-/// How long it leaves them before it looks again.
+pub use seat::Seat;
+use team::{Handed, Open, Team};
+
+/// How long a worker that has enough leaves connections to others before it looks again.
 const TURN: Duration = Duration::from_millis(1);
 /// Pause after the system could not accept, for want of files or memory.
 const RETRY: Duration = Duration::from_millis(100);
@@ -59,50 +60,20 @@ impl StopHandle {
     }
 }
 
-/// How many connections each worker has.
+/// A connection to be served.
 #[derive(Debug)]
-struct Loads {
-    counts: Vec<AtomicUsize>,
-    most: usize,
-}
-
-impl Loads {
-    fn are_none(&self) -> bool {
-        self.counts.iter().all(|count| count.load(Ordering::Acquire) == 0)
-    }
-
-    /// Whether it is for `worker` to take another.
-    fn leave_to(&self, worker: usize) -> bool {
-        let own = self.counts[worker].load(Ordering::Acquire);
-        let fewest = self.counts.iter().map(|count| count.load(Ordering::Acquire)).min().unwrap_or(own);
-        own < self.most && own <= fewest + fewest / 4 + SLACK
-    }
-}
-
-/// A connection as long as it is open.
-struct Open {
-    loads: Arc<Loads>,
-    worker: usize,
-}
-
-impl Open {
-    fn new(loads: Arc<Loads>, worker: usize) -> Self {
-        loads.counts[worker].fetch_add(1, Ordering::AcqRel);
-        Self { loads, worker }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.loads.counts[self.worker].fetch_sub(1, Ordering::AcqRel);
-    }
+pub struct Connection {
+    /// Its socket.
+    pub stream: TcpStream,
+    /// It has been served, and everything that came was answered.
+    pub is_known: bool,
 }
 
 /// Workers that are ready to serve, from a socket on which connections wait meanwhile.
 #[derive(Debug)]
 pub struct Server {
     workers: Vec<Arbiter>,
-    loads: Arc<Loads>,
+    team: Arc<Team>,
     shutdown: Duration,
     order: watch::Sender<Order>,
     /// Workers accept from when this is cancelled ...
@@ -121,28 +92,30 @@ impl Server {
         make: F,
     ) -> io::Result<Self>
     where
-        F: Fn() -> S + Clone + Send + 'static,
-        S: ServiceFactory<TcpStream, Config = ()> + 'static,
+        F: Fn(Rc<Seat>) -> S + Clone + Send + 'static,
+        S: ServiceFactory<Connection, Config = ()> + 'static,
         S::InitError: std::fmt::Debug,
     {
         listener.set_nonblocking(true)?;
-        let counts = (0..limits.workers).map(|_| AtomicUsize::new(0)).collect();
-        let loads = Arc::new(Loads { counts, most: limits.connections });
+        let (team, inboxes) = Team::new(limits.workers, limits.connections);
         let starting = CancellationToken::new();
-        let workers = (0..limits.workers).map(|number| {
-            let (listener, loads) = (listener.try_clone()?, loads.clone());
+        let workers = inboxes.into_iter().enumerate().map(|(worker, inbox)| {
+            let (listener, team) = (listener.try_clone()?, team.clone());
             let (starting, stopping, make) = (starting.clone(), stopping.clone(), make.clone());
             let arbiter = Arbiter::new();
             arbiter.spawn_fn(move || {
-                let made = make().new_service(());
+                let seat = Seat::new(team.clone(), worker);
+                let made = make(seat.clone()).new_service(());
                 actix::spawn(async move {
                     let service = match made.await {
-                        Ok(service) => service,
+                        Ok(service) => Rc::new(service),
                         Err(error) => return tracing::error!(?error, "a worker does not start"),
                     };
                     starting.cancelled().await;
+                    actix::spawn(receive(inbox, service.clone()));
+                    actix::spawn(seat.keep_balance());
                     let accepted =
-                        stopping.run_until_cancelled(accept(listener, service, loads, number)).await;
+                        stopping.run_until_cancelled(accept(listener, service, team, worker)).await;
                     if let Some(Err(error)) = accepted {
                         tracing::error!(%error, "a worker cannot listen");
                     }
@@ -152,7 +125,7 @@ impl Server {
         });
         let workers = workers.collect::<io::Result<_>>()?;
         let order = watch::Sender::new(Order::Run);
-        Ok(Self { workers, loads, shutdown: limits.shutdown, order, starting, stopping })
+        Ok(Self { workers, team, shutdown: limits.shutdown, order, starting, stopping })
     }
 
     /// Ends it from elsewhere.
@@ -162,7 +135,7 @@ impl Server {
 
     /// Serves until `signal` or the handle ends it.
     pub async fn run(self, signal: impl Future<Output = ()>) {
-        let Self { workers, loads, shutdown, order, starting, stopping } = self;
+        let Self { workers, team, shutdown, order, starting, stopping } = self;
         starting.cancel();
         let mut orders = order.subscribe();
         tokio::select! {
@@ -171,7 +144,7 @@ impl Server {
         }
         stopping.cancel();
         let deadline = Instant::now() + shutdown;
-        while *order.borrow() == Order::Finish && !loads.are_none() && Instant::now() < deadline {
+        while *order.borrow() == Order::Finish && team.has_connections() && Instant::now() < deadline {
             actix::clock::sleep(DRAIN_POLL).await;
         }
         for arbiter in workers {
@@ -183,14 +156,14 @@ impl Server {
     }
 }
 
-/// Takes connections and serves them on the current thread.
-async fn accept<S>(listener: TcpListener, service: S, loads: Arc<Loads>, worker: usize) -> io::Result<()>
+/// Takes connections and serves them on the current thread, or lets their own workers do so.
+async fn accept<S>(listener: TcpListener, service: Rc<S>, team: Arc<Team>, worker: usize) -> io::Result<()>
 where
-    S: Service<TcpStream> + 'static,
+    S: Service<Connection> + 'static,
 {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
-        if !loads.leave_to(worker) {
+        if !team.leaves_to(worker) {
             actix::clock::sleep(TURN).await;
             continue;
         }
@@ -203,17 +176,46 @@ where
                 continue;
             }
         };
-        let open = Open::new(loads.clone(), worker);
-        if std::future::poll_fn(|context| service.poll_ready(context)).await.is_err() {
-            return Err(io::Error::other("its service has ended"));
+        let home = team.home(&stream, worker);
+        if home != worker && team.hand(&stream, home, false).is_ok() {
+            continue;
         }
-        let served = service.call(stream);
-        actix::spawn(async move {
-            // Why a connection ended is its client's affair, or was logged where it happened.
-            let _ = served.await;
-            drop(open);
-        });
+        let open = team.open(worker);
+        serve(&*service, Connection { stream, is_known: false }, open).await?;
     }
+}
+
+/// Serves what others hand over.
+async fn receive<S>(mut inbox: mpsc::UnboundedReceiver<Handed>, service: Rc<S>)
+where
+    S: Service<Connection> + 'static,
+{
+    while let Some(Handed { socket, open, is_known }) = inbox.recv().await {
+        let served = match TcpStream::from_std(socket) {
+            Ok(stream) => serve(&*service, Connection { stream, is_known }, open).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::error!(%error, "a connection is lost between two workers");
+        }
+    }
+}
+
+/// Serves a connection on the current thread.
+async fn serve<S>(service: &S, connection: Connection, open: Open) -> io::Result<()>
+where
+    S: Service<Connection> + 'static,
+{
+    if std::future::poll_fn(|context| service.poll_ready(context)).await.is_err() {
+        return Err(io::Error::other("its service has ended"));
+    }
+    let served = service.call(connection);
+    actix::spawn(async move {
+        // Why a connection ended is its client's affair, or was logged where it happened.
+        let _ = served.await;
+        drop(open);
+    });
+    Ok(())
 }
 
 /// Whether only one connection is concerned.
@@ -225,28 +227,4 @@ fn is_of_one(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn loads(counts: &[usize]) -> Loads {
-        Loads { counts: counts.iter().map(|count| AtomicUsize::new(*count)).collect(), most: 1_000 }
-    }
-
-    #[test]
-    fn a_worker_with_many_more_than_another_leaves_the_next_to_it() {
-        assert!(loads(&[64, 0]).leave_to(0));
-        assert!(!loads(&[65, 0]).leave_to(0));
-        assert!(loads(&[65, 0]).leave_to(1));
-        assert!(loads(&[864, 640, 700]).leave_to(0));
-        assert!(!loads(&[865, 640, 700]).leave_to(0));
-    }
-
-    #[test]
-    fn a_full_worker_takes_none() {
-        assert!(!loads(&[1_000, 1_000]).leave_to(0));
-        assert!(loads(&[999, 1_000]).leave_to(0));
-    }
 }

@@ -23,6 +23,7 @@ use super::head::{Batch, Extent, Next};
 use super::{Lane, answer};
 use crate::http::connection::{AnswerClock, PatientStream};
 use crate::http::edge;
+use crate::http::server::Seat;
 
 /// Longest head that the lane waits for, and how much it reads at a time, in bytes.
 const ROOM: usize = 16 << 10;
@@ -46,13 +47,14 @@ pub struct LaneWorker {
     waits: Waits,
     input: RefCell<Box<[u8]>>,
     output: RefCell<Vec<u8>>,
+    seat: Rc<Seat>,
 }
 
 impl LaneWorker {
     /// A worker's share.
-    pub fn new(lane: Rc<dyn Lane>, waits: Waits) -> Rc<Self> {
+    pub fn new(lane: Rc<dyn Lane>, waits: Waits, seat: Rc<Seat>) -> Rc<Self> {
         let input = RefCell::new(vec![0; ROOM].into());
-        Rc::new(Self { lane, waits, input, output: RefCell::default() })
+        Rc::new(Self { lane, waits, input, output: RefCell::default(), seat })
     }
 }
 
@@ -91,12 +93,19 @@ pub struct LaneStream {
     ended: bool,
     /// The task is woken when there is something to read.
     parked: bool,
+    /// Its place among the connections of its worker.
+    number: u64,
+    /// Something was answered since it was last quiet.
+    answered: bool,
+    /// Another worker has the connection.
+    moved: bool,
 }
 
 impl LaneStream {
     /// A connection from `peer` that begins now.
     pub fn new(stream: PatientStream, peer: IpAddr, worker: Rc<LaneWorker>) -> Self {
         let head_since = Some(stream.active());
+        let number = worker.seat.number();
         Self {
             stream,
             worker,
@@ -108,7 +117,15 @@ impl LaneStream {
             head_since,
             ended: false,
             parked: false,
+            number,
+            answered: false,
+            moved: false,
         }
+    }
+
+    /// A connection that another worker has served until now: it idles, and need not ask at once.
+    pub fn resumed(stream: PatientStream, peer: IpAddr, worker: Rc<LaneWorker>) -> Self {
+        Self { head_since: None, ..Self::new(stream, peer, worker) }
     }
 
     /// The clock that handlers may stop.
@@ -139,6 +156,7 @@ impl LaneStream {
                 self.write_out(context, output)?;
                 edge::observe_redirects(batch.answered, self.stream.active() - received);
                 self.head_since = None;
+                self.answered = true;
             }
             let rest = &read[batch.consumed..];
             match batch.next {
@@ -189,10 +207,18 @@ impl LaneStream {
         }
     }
 
-    /// Nothing has come: ends a connection that has waited for too long.
+    /// Nothing has come: ends a connection that has waited for too long, or that another worker goes on with.
     fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.waiting.is_empty() {
             return Poll::Pending;
+        }
+        if self.held.is_empty() && std::mem::take(&mut self.answered) {
+            let seat = &self.worker.seat;
+            self.moved = seat.quiet(self.number, self.stream.socket());
+            if self.moved {
+                self.ended = true;
+                return Poll::Ready(Ok(()));
+            }
         }
         let Waits { head, idle } = self.worker.waits;
         let deadline = self.head_since.map_or_else(|| self.stream.active() + idle, |since| since + head);
@@ -375,6 +401,7 @@ impl AsyncWrite for LaneStream {
                 }
                 this.turn = Turn::Lane;
                 this.head_since = None;
+                this.answered = true;
                 this.unseen = !this.held.is_empty();
                 if this.unseen || !this.parked {
                     context.waker().wake_by_ref();
@@ -387,6 +414,9 @@ impl AsyncWrite for LaneStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.moved {
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_drain(context))?;
         Pin::new(&mut this.stream).poll_shutdown(context)
     }

@@ -23,6 +23,7 @@ use crate::config::{Quota, RateLimitConfig};
 use crate::http::connection::{Patience, PatientStream};
 use crate::http::edge::{self, NO_STORE, SHORT_LINK, ShortLink};
 use crate::http::rate_limit::{self, LimitedAction, RateLimits, Verdict};
+use crate::http::server::Seat;
 
 const LANE: &str = "GET /l1 HTTP/1.1\r\nhost: a\r\n\r\n";
 const HEAD: &str = "HEAD /l2 HTTP/1.1\r\nHOST: a\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n";
@@ -103,7 +104,7 @@ async fn serve() -> SocketAddr {
         redirect: Quota { requests: 1_000_000, per_secs: 60 },
         ..crate::config::load(None).unwrap().config.rate_limits
     }));
-    let worker = LaneWorker::new(Rc::new(Fixed(limits.clone())), WAITS);
+    let worker = LaneWorker::new(Rc::new(Fixed(limits.clone())), WAITS, Seat::alone());
     serve_on(limits, move |stream, peer| LaneStream::new(stream, peer.ip(), worker.clone())).await
 }
 

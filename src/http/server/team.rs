@@ -1,0 +1,185 @@
+//! The workers of a server and what they know of each other: how many connections each has, how busy each is.
+//!
+//! A connection goes to the worker of the processor that its packets come in on. Clients and network cards come with many
+//! connections from one processor at a time, and so those of one client thread, or of one queue of the card, are together.
+//! Invariants: no worker takes more when it has many more connections than another, and none has more than allowed; a
+//! connection that is handed over is counted all the time.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::processor;
+
+/// A worker may have this many connections more than the one with the fewest, and a quarter more than it, before it leaves
+/// those that come to others.
+const SLACK: usize = 128;
+/// A worker that is busy for this share of the time, in thousandths, and ...
+const BUSY: u32 = 300;
+/// ... this many times as busy as another, has too much.
+const IMBALANCE: u32 = 4;
+
+/// How many connections each worker has.
+#[derive(Debug)]
+struct Loads {
+    counts: Vec<AtomicUsize>,
+    most: usize,
+}
+
+impl Loads {
+    fn of(&self, worker: usize) -> usize {
+        self.counts[worker].load(Ordering::Acquire)
+    }
+
+    /// Whether it is for `worker` to take another.
+    fn leave_to(&self, worker: usize) -> bool {
+        let own = self.of(worker);
+        let fewest = (0..self.counts.len()).map(|worker| self.of(worker)).min().unwrap_or(own);
+        own < self.most && own <= fewest + fewest / 4 + SLACK
+    }
+}
+
+/// Which worker is at home on which processor: they are dealt out as they show up.
+#[derive(Debug, Default)]
+struct Homes(Mutex<Vec<usize>>);
+
+impl Homes {
+    fn of(&self, processor: usize, workers: usize) -> usize {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = seen.iter().position(|known| *known == processor).unwrap_or_else(|| {
+            seen.push(processor);
+            seen.len() - 1
+        });
+        place % workers
+    }
+}
+
+/// A connection as long as it is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    team: Arc<Team>,
+    worker: usize,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.team.loads.counts[self.worker].fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A connection that is handed over.
+#[derive(Debug)]
+pub(super) struct Handed {
+    pub(super) socket: std::net::TcpStream,
+    pub(super) open: Open,
+    /// It has been served.
+    pub(super) is_known: bool,
+}
+
+/// All workers of a server.
+#[derive(Debug)]
+pub(super) struct Team {
+    loads: Loads,
+    homes: Homes,
+    /// The share of the last moments that each was busy, in thousandths.
+    busy: Vec<AtomicU32>,
+    /// No longer than a worker may have connections.
+    inboxes: Vec<mpsc::UnboundedSender<Handed>>,
+}
+
+impl Team {
+    /// So many workers, of at most `connections` each; and what each is handed by others.
+    pub(super) fn new(
+        workers: usize,
+        connections: usize,
+    ) -> (Arc<Self>, Vec<mpsc::UnboundedReceiver<Handed>>) {
+        let (inboxes, handed) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
+        let counts = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+        let busy = (0..workers).map(|_| AtomicU32::new(0)).collect();
+        let loads = Loads { counts, most: connections };
+        (Arc::new(Self { loads, homes: Homes::default(), busy, inboxes }), handed)
+    }
+
+    pub(super) fn has_connections(&self) -> bool {
+        (0..self.inboxes.len()).any(|worker| self.loads.of(worker) > 0)
+    }
+
+    /// Whether it is for `worker` to take the next connection.
+    pub(super) fn leaves_to(&self, worker: usize) -> bool {
+        self.loads.leave_to(worker)
+    }
+
+    /// Who is to serve what `worker` has accepted.
+    pub(super) fn home(&self, stream: &TcpStream, worker: usize) -> usize {
+        let Some(processor) = processor::of_packets(stream) else { return worker };
+        let home = self.homes.of(processor, self.inboxes.len());
+        if self.loads.leave_to(home) { home } else { worker }
+    }
+
+    /// `worker` has one more.
+    pub(super) fn open(self: &Arc<Self>, worker: usize) -> Open {
+        self.loads.counts[worker].fetch_add(1, Ordering::AcqRel);
+        Open { team: self.clone(), worker }
+    }
+
+    /// Gives a connection to `to`, who is its only owner if this returns no error.
+    pub(super) fn hand(self: &Arc<Self>, stream: &TcpStream, to: usize, is_known: bool) -> io::Result<()> {
+        let socket = stream.as_fd().try_clone_to_owned()?.into();
+        let handed = Handed { socket, open: self.open(to), is_known };
+        self.inboxes[to].send(handed).map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+
+    /// `worker` was so busy lately; who should relieve it?
+    pub(super) fn was_busy(&self, worker: usize, thousandths: u32) -> Option<usize> {
+        self.busy[worker].store(thousandths, Ordering::Relaxed);
+        let busy = |other: &usize| self.busy[*other].load(Ordering::Relaxed);
+        let idlest = (0..self.busy.len()).min_by_key(busy)?;
+        (thousandths >= BUSY && thousandths >= IMBALANCE * busy(&idlest) && self.loads.leave_to(idlest))
+            .then_some(idlest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loads(counts: &[usize]) -> Loads {
+        Loads { counts: counts.iter().map(|count| AtomicUsize::new(*count)).collect(), most: 1_000 }
+    }
+
+    #[test]
+    fn a_worker_with_many_more_than_another_leaves_the_next_to_it() {
+        assert!(loads(&[128, 0]).leave_to(0));
+        assert!(!loads(&[129, 0]).leave_to(0));
+        assert!(loads(&[129, 0]).leave_to(1));
+        assert!(loads(&[928, 640, 700]).leave_to(0));
+        assert!(!loads(&[929, 640, 700]).leave_to(0));
+    }
+
+    #[test]
+    fn a_full_worker_takes_none() {
+        assert!(!loads(&[1_000, 1_000]).leave_to(0));
+        assert!(loads(&[999, 1_000]).leave_to(0));
+    }
+
+    #[test]
+    fn processors_are_dealt_out_as_they_show_up() {
+        let homes = Homes::default();
+        let seen = [6, 2, 6, 4, 2].map(|processor| homes.of(processor, 2));
+        assert_eq!(seen, [0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_busy_worker_is_relieved_by_an_idle_one() {
+        let (team, _inboxes) = Team::new(3, 1_000);
+        assert_eq!(team.was_busy(0, 299), None);
+        assert_eq!(team.was_busy(1, 200), None);
+        assert_eq!(team.was_busy(2, 100), None);
+        assert_eq!(team.was_busy(0, 399), None);
+        assert_eq!(team.was_busy(0, 400), Some(2));
+    }
+}
