@@ -1,7 +1,7 @@
--- Walks a list of paths made beforehand, each thread from a start of its own. Arguments: a file of paths of one width, one
--- after the other, that width, a file with the rest of each request, and the number of threads. Prints one line of JSON with
--- counts, and with the processor time of wrk before and after the load.
--- The paths stay one string: the first thread already runs while a later one reads its own, so that must be quick.
+-- Walks a list of requests made beforehand, each thread from a start of its own. Arguments: a file with the beginnings of
+-- requests, of one width, one after the other, that width, a file with the rest of each, and the number of threads. Prints one
+-- line of JSON with counts, and with the processor time of wrk before and after the load.
+-- The beginnings stay one string: the first thread already runs while a later one reads its own, so that must be quick.
 local number = 0
 
 function setup(thread)
@@ -17,8 +17,8 @@ local function read(name)
 end
 
 function init(args)
-  paths, width, rest = read(args[1]), tonumber(args[2]), read(args[3])
-  count = #paths / width
+  rows, width, rest = read(args[1]), tonumber(args[2]), read(args[3])
+  count = #rows / width
   position = math.floor(index * count / tonumber(args[4]))
   io.write(string.format("ready %.3f\n", os.clock()))
 end
@@ -26,7 +26,7 @@ end
 function request()
   position = (position + 1) % count
   local from = position * width
-  return "GET " .. paths:sub(from + 1, from + width) .. rest
+  return rows:sub(from + 1, from + width) .. rest
 end
 
 function done(summary, latency)

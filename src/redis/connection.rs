@@ -20,7 +20,7 @@ use crate::config::RedisConfig;
 const HEARTBEAT: Duration = Duration::from_millis(400);
 
 /// Why the datastore did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum RedisFailure {
     /// It cannot serve now: away, loading, full, failing over. Trying again later makes sense.
     #[error("{call}: the datastore is unavailable: {source}")]

@@ -42,9 +42,9 @@ impl Script {
         redis::from_redis_value(reply).map_err(|error| RedisFailure::of(self.name, error.into()))
     }
 
-    fn check_keys<const N: usize>(&self, keys: [&Key; N]) {
+    fn check_keys(&self, keys: &[&Key]) {
         let (fewest, most) = self.key_counts;
-        debug_assert!((fewest..=most).contains(&N), "{} takes {fewest} to {most} keys", self.name);
+        debug_assert!((fewest..=most).contains(&keys.len()), "{} takes {fewest} to {most} keys", self.name);
         debug_assert!(
             keys.windows(2).all(|pair| pair[0].slot() == pair[1].slot()),
             "{}: keys in different slots: {keys:?}",
@@ -62,7 +62,7 @@ impl Script {
 
     /// Starts a call with its keys, in the order of the script's header.
     pub fn keys<const N: usize>(&self, keys: [&Key; N]) -> Call<'_> {
-        self.check_keys(keys);
+        self.check_keys(&keys);
         let mut invocation = self.compiled.prepare_invoke();
         for key in keys {
             invocation.key(key.as_str());
@@ -104,9 +104,9 @@ pub struct Calls<'a> {
 
 impl Calls<'_> {
     /// Adds a call, to which arguments can be added until the next one.
-    pub fn add<const N: usize>(&mut self, keys: [&Key; N]) -> &mut redis::Pipeline {
+    pub fn add(&mut self, keys: &[&Key]) -> &mut redis::Pipeline {
         self.script.check_keys(keys);
-        let call = self.pipeline.cmd("EVALSHA").arg(self.script.compiled.get_hash()).arg(N);
+        let call = self.pipeline.cmd("EVALSHA").arg(self.script.compiled.get_hash()).arg(keys.len());
         for key in keys {
             call.arg(key.as_str());
         }
@@ -134,7 +134,7 @@ macro_rules! script {
     ($name:literal, $keys:literal) => {
         $crate::script!($name, $keys, $keys)
     };
-    ($name:literal, $fewest:literal, $most:literal) => {
+    ($name:literal, $fewest:literal, $most:expr) => {
         $crate::redis::Script::new(
             $name,
             ($fewest, $most),

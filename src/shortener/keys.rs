@@ -48,11 +48,16 @@
 use std::net::IpAddr;
 
 use super::model::ShortCode;
-use crate::redis::{Key, Keyspace};
+use crate::redis::{Key, Keyspace, key};
 use crate::users::model::UserId;
 
 pub(super) fn link(space: &Keyspace, code: &ShortCode) -> Key {
     space.root("link", code.as_str())
+}
+
+/// The cluster slot of a link's keys.
+pub(super) fn slot(code: &ShortCode) -> u16 {
+    key::slot(format!("link:{}", code.as_str()).as_bytes())
 }
 
 pub(super) fn events(space: &Keyspace, code: &ShortCode) -> Key {

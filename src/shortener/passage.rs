@@ -27,10 +27,10 @@ impl Links {
     pub(super) async fn visit(&self, message: Visit) -> Result<Visited, ShortenerError> {
         let Visit { code, visitor, takes_notice } = message;
         match self.clerk.follow(code.as_str(), || visitor.clone()) {
-            Passage::Open(link) => return Ok(Visited::Open(link.target.to_string())),
+            Passage::Open(link) => return Ok(Visited::Open(link.target_text())),
             Passage::Unknown => {
                 if let Some(link) = self.look(&code, &visitor).await? {
-                    return Ok(Visited::Open(link.target.to_string()));
+                    return Ok(Visited::Open(link.target_text()));
                 }
             }
             Passage::Guarded | Passage::Full => {}

@@ -18,13 +18,19 @@ fn link(bench: &mut Bench, fields: &[&str]) {
     bench.command::<i64>("HSET", "link", &fields);
 }
 
+/// `more`: events and tallies, and since when the link is entered and how long that is good.
 fn count_with(bench: &mut Bench, positions: [&str; 2], clicks: &str, more: &[&str]) -> i64 {
     let [first, last] = positions;
-    bench.run("shortener/count", &KEYS, &[&[WRITER, first, last, "5", clicks], more].concat())
+    let [recorded, entered, good] = [0, 1, 2].map(|index| more.get(index).copied().unwrap_or_default());
+    let keys = if recorded.is_empty() { &KEYS[..1] } else { &KEYS };
+    let outcomes: Vec<i64> =
+        bench.run("shortener/count", keys, &[WRITER, entered, good, recorded, first, last, "5", clicks]);
+    assert_eq!(outcomes.len(), 1);
+    outcomes[0]
 }
 
 fn count(bench: &mut Bench, first: &str, last: &str, clicks: &str) -> i64 {
-    bench.run("shortener/count", &KEYS[..1], &[WRITER, first, last, "5", clicks])
+    count_with(bench, [first, last], clicks, &[])
 }
 
 fn counted(bench: &mut Bench) -> (Option<i64>, Option<String>) {
@@ -44,6 +50,30 @@ fn count_adds_each_position_once() {
     assert_eq!(counted(&mut bench), (Some(10), Some("109".to_owned())));
     assert_eq!(count(&mut bench, "110", "110", "1"), 3);
     assert_eq!(counted(&mut bench), (Some(11), Some("110".to_owned())));
+}
+
+#[test]
+fn several_links_are_counted_at_once_whatever_is_wrong_with_one_of_them() {
+    let mut bench = Bench::new();
+    for key in ["one", "two", "late"] {
+        bench.command::<i64>("HSET", key, &["u", "https://example.com/", "t", "5"]);
+    }
+    bench.command::<String>("SET", "odd", &["1"]);
+    bench.command::<i64>("HSET", "two", &["k", "7", "e", "1", "n", "1"]);
+    bench.command::<i64>("HSET", "late", &[WRITER, "150"]);
+    let keys = ["one", "odd", "gone", "two", "late"];
+    let mut arguments = vec![WRITER, "", "", ""];
+    for clicks in ["1", "2", "3", "4", "5"] {
+        arguments.extend(["101", "109", "5", clicks]);
+    }
+    let outcomes: Vec<i64> = bench.run("shortener/count", &keys, &arguments);
+    assert_eq!(outcomes, [3, 7, 0, 3, 4]);
+    assert_eq!(bench.command::<Option<i64>>("HGET", "one", &["k"]), Some(1));
+    assert_eq!(bench.command::<Option<i64>>("HGET", "two", &["k"]), Some(11));
+    assert_eq!(bench.command::<Option<i64>>("HGET", "two", &["n"]), Some(5));
+    assert_eq!(bench.command::<Option<i64>>("HGET", "late", &["k"]), None);
+    let again: Vec<i64> = bench.run("shortener/count", &keys, &arguments);
+    assert_eq!(again, [4, 7, 0, 4, 4]);
 }
 
 #[test]

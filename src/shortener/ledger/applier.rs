@@ -23,8 +23,8 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::model::ShortCode;
 use crate::shortener::store::{Count, Counted, LinkStore, MARKER_LIFE_US};
 
-/// Calls of the script in one round trip.
-const CALLS: usize = 256;
+/// Links in one round trip.
+const LINKS: usize = 256;
 /// Links whose markers are asked for in one round trip.
 const MARKERS: usize = 1_000;
 /// Pause between tries while the datastore is away.
@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How often what the datastore does not understand is tried.
 const TRIES: usize = 5;
 /// Links and events of a part, which is what bounds its memory.
-const MAX_FOLDED: usize = 262_144;
+const MAX_FOLDED: usize = 524_288;
 /// After a call as many times as long is rested as it took: most of the time of datastore and processor is for others, and the
 /// longer clicks wait, the more of them are one call.
 const REST: u32 = 12;
@@ -88,7 +88,7 @@ impl Applier {
         let begun = Instant::now();
         for mut wave in folder.finish() {
             while !wave.is_empty() {
-                let some = wave.split_off(wave.len().saturating_sub(CALLS));
+                let some = wave.split_off(wave.len().saturating_sub(LINKS));
                 let started = Instant::now();
                 self.count(writer, some, repeated).await;
                 if !repeated && begun.elapsed() < LONGEST {

@@ -1,16 +1,18 @@
 //! Clicks of the journal added up by link, so that the datastore has work per link and not per click.
 //!
 //! Invariant: each click of a batch is in exactly one [`Count`]; the counts of a wave are of different links, and those of one
-//! link follow each other from wave to wave in the order of their positions.
+//! link follow each other from wave to wave in the order of their positions. A wave is in the order of slots.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use ahash::RandomState;
+use compact_str::CompactString;
 use serde::Serialize;
 
 use super::record::{Click, Visit};
 use crate::config::ShortenerConfig;
+use crate::shortener::keys;
 use crate::shortener::model::ShortCode;
 use crate::shortener::store::Count;
 
@@ -134,7 +136,7 @@ impl Fold {
                 tallies: tallies.flat_map(|(field, by)| [field.as_str().into(), (*by).into()]).collect(),
             })
         });
-        Count { code, created_ms, first, last, clicks, recorded }
+        Count { slot: keys::slot(&code), code, created_ms, first, last, clicks, recorded }
     }
 }
 
@@ -146,7 +148,7 @@ fn json(value: &impl Serialize) -> String {
 #[derive(Debug)]
 pub(super) struct Folder {
     retention: Retention,
-    folds: HashMap<Box<str>, Fold, RandomState>,
+    folds: HashMap<CompactString, Fold, RandomState>,
     waves: Vec<Wave>,
     events: usize,
 }
@@ -175,15 +177,15 @@ impl Folder {
             let next = Fold::begin(fold.wave + 1, click.created_ms, position);
             let full = std::mem::replace(fold, next);
             fold.add(position, click);
-            self.put(click.code.into(), full);
+            self.put(click.code, full);
         } else {
             fold.add(position, click);
         }
     }
 
-    fn put(&mut self, code: Box<str>, fold: Fold) {
+    fn put(&mut self, code: &str, fold: Fold) {
         // Only codes are written; one that is none any more has no link.
-        let Some(code) = ShortCode::parse(&code) else { return };
+        let Some(code) = ShortCode::parse(code) else { return };
         let wave = fold.wave;
         while self.waves.len() <= wave {
             self.waves.push(Wave::new());
@@ -193,7 +195,10 @@ impl Folder {
 
     pub(super) fn finish(mut self) -> Vec<Wave> {
         for (code, fold) in std::mem::take(&mut self.folds) {
-            self.put(code, fold);
+            self.put(&code, fold);
+        }
+        for wave in &mut self.waves {
+            wave.sort_unstable_by_key(|count| count.slot);
         }
         self.waves
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::sync::{Notify, watch};
 
-use super::memory::{Memory, OpenLink, Recalled, Remembered};
+use super::memory::{Memory, Recalled, Remembered};
 use super::model::ShortCode;
 use super::safety::Lists;
 use super::visitor::{AgentClasses, Visitor, referrer_host};
@@ -207,9 +207,9 @@ impl Clerk {
         }
     }
 
-    fn note(&self, code: &str, link: &OpenLink, visitor: impl FnOnce() -> Visitor) -> Result<(), Full> {
-        let OpenLink { created_ms, records, .. } = *link;
-        if !records {
+    fn note(&self, code: &str, link: &Remembered, visitor: impl FnOnce() -> Visitor) -> Result<(), Full> {
+        let created_ms = link.created_ms();
+        if !link.records() {
             return self.ledger.append(&Click { code, created_ms, counts: true, visit: None });
         }
         self.describe(&visitor(), |visit| {

@@ -13,11 +13,13 @@ mod ear;
 mod freshness;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ahash::RandomState;
+use compact_str::CompactString;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
+use triomphe::ThinArc;
 
 use super::model::ShortCode;
 pub use ear::listen;
@@ -26,8 +28,8 @@ use freshness::Freshness;
 /// How long ago the last proof may be, in microseconds. The contract is a quarter of a second; the rest is for the way.
 pub(super) const FRESH_US: u64 = 200_000;
 
-/// What an entry takes beside its texts, in bytes: two allocations, the cache's own book-keeping, and slack.
-const ENTRY_BYTES: u64 = 176;
+/// What an entry takes beside its texts, in bytes: an allocation, the cache's own book-keeping, and slack.
+const ENTRY_BYTES: u64 = 144;
 /// Places at which changes and readings of links meet.
 const GATES: usize = 1024;
 
@@ -35,7 +37,7 @@ const GATES: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OpenLink {
     /// Where it leads.
-    pub(super) target: Box<str>,
+    pub(super) target: String,
     /// When it was made, in ms since 1970: tells it from another one under the same code.
     pub(super) created_ms: u64,
     /// Whether its clicks are recorded one by one.
@@ -45,20 +47,23 @@ pub(super) struct OpenLink {
 }
 
 /// What is known of a link.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Kept {
-    Open(OpenLink),
+    Open(Remembered),
     /// Each visit has to be decided by the datastore.
     Guarded,
 }
 
+/// What is known of an open link beside its target.
 #[derive(Debug)]
-struct Entry {
-    kept: Kept,
+struct About {
+    created_ms: u64,
     /// When it was asked for, in microseconds.
     read_us: u64,
     /// The subscription under which it was asked for.
     epoch: u64,
+    edition: Option<Box<str>>,
+    records: bool,
 }
 
 /// What is recalled of a link.
@@ -72,18 +77,41 @@ pub(super) enum Recalled {
     Unknown,
 }
 
-/// A remembered link that anybody may follow.
+/// A remembered link that anybody may follow: in one piece with its target, because with millions of links each place in memory
+/// that has to be looked at costs as much as the rest of the look-up.
 #[derive(Debug, Clone)]
-pub(super) struct Remembered(Arc<Entry>);
+pub(super) struct Remembered(ThinArc<About, u8>);
 
-impl std::ops::Deref for Remembered {
-    type Target = OpenLink;
+impl Remembered {
+    fn new(link: OpenLink, reading: Reading) -> Self {
+        let OpenLink { target, created_ms, records, edition } = link;
+        let Reading { began_us: read_us, epoch, .. } = reading;
+        let about = About { created_ms, read_us, epoch, edition, records };
+        Self(ThinArc::from_header_and_slice(about, target.as_bytes()))
+    }
 
-    fn deref(&self) -> &OpenLink {
-        match &self.0.kept {
-            Kept::Open(link) => link,
-            Kept::Guarded => unreachable!("made of open links only"),
-        }
+    fn about(&self) -> &About {
+        &self.0.header.header
+    }
+
+    /// Where it leads.
+    pub(super) fn target(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    /// The same as text.
+    pub(super) fn target_text(&self) -> String {
+        String::from_utf8_lossy(self.target()).into_owned()
+    }
+
+    /// See [`OpenLink`].
+    pub(super) fn created_ms(&self) -> u64 {
+        self.about().created_ms
+    }
+
+    /// See [`OpenLink`].
+    pub(super) fn records(&self) -> bool {
+        self.about().records
     }
 }
 
@@ -98,10 +126,12 @@ pub(super) struct Reading {
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<Box<str>, Arc<Entry>> for ByBytes {
-    fn weight(&self, code: &Box<str>, entry: &Arc<Entry>) -> u64 {
-        let target = match &entry.kept {
-            Kept::Open(link) => link.target.len() + link.edition.as_ref().map_or(0, |edition| edition.len()),
+impl Weighter<CompactString, Kept> for ByBytes {
+    fn weight(&self, code: &CompactString, kept: &Kept) -> u64 {
+        let target = match kept {
+            Kept::Open(link) => {
+                link.target().len() + link.about().edition.as_ref().map_or(0, |edition| edition.len())
+            }
             Kept::Guarded => 0,
         };
         ENTRY_BYTES + (code.len() + target) as u64
@@ -111,7 +141,7 @@ impl Weighter<Box<str>, Arc<Entry>> for ByBytes {
 /// The links that this process remembers.
 #[derive(Debug)]
 pub struct Memory {
-    links: Cache<Box<str>, Arc<Entry>, ByBytes, RandomState>,
+    links: Cache<CompactString, Kept, ByBytes, RandomState>,
     /// Changes heard of so far, by a hash of the code; whoever writes holds the lock.
     gates: Box<[Mutex<u64>]>,
     hasher: RandomState,
@@ -159,38 +189,41 @@ impl Memory {
 
     /// What is known of the link at `code` without asking anybody, if `edition` is that of the lists of blocked hosts.
     pub(super) fn recall(&self, code: &str, edition: Option<&str>) -> Recalled {
-        let Some(entry) = self.links.get(code) else { return Recalled::Unknown };
-        match &entry.kept {
-            Kept::Guarded => Recalled::Guarded,
-            Kept::Open(link) if link.edition.as_deref() != edition => Recalled::Unknown,
-            Kept::Open(_) => {
+        match self.links.get(code) {
+            None => Recalled::Unknown,
+            Some(Kept::Guarded) => Recalled::Guarded,
+            Some(Kept::Open(link)) if link.about().edition.as_deref() != edition => Recalled::Unknown,
+            Some(Kept::Open(link)) => {
                 let now_us = self.freshness.now_us();
-                if self.freshness.age_us(entry.read_us, entry.epoch, now_us) <= FRESH_US {
-                    return Recalled::Open(Remembered(entry));
+                let About { read_us, epoch, .. } = *link.about();
+                if self.freshness.age_us(read_us, epoch, now_us) <= FRESH_US {
+                    return Recalled::Open(link);
                 }
-                if self.freshness.is_away(now_us) { self.stale(entry, now_us) } else { Recalled::Unknown }
+                if !self.freshness.is_away(now_us) {
+                    return Recalled::Unknown;
+                }
+                self.stale(link, now_us).map_or(Recalled::Unknown, Recalled::Open)
             }
         }
     }
 
     /// The same, now that the datastore has been asked and does not answer.
     pub(super) fn recall_stale(&self, code: &str, edition: Option<&str>) -> Option<Remembered> {
-        let entry = self.links.get(code)?;
-        if !matches!(&entry.kept, Kept::Open(link) if link.edition.as_deref() == edition) {
-            return None;
-        }
-        match self.stale(entry, self.freshness.now_us()) {
-            Recalled::Open(link) => Some(link),
+        match self.links.get(code)? {
+            Kept::Open(link) if link.about().edition.as_deref() == edition => {
+                self.stale(link, self.freshness.now_us())
+            }
             _ => None,
         }
     }
 
-    fn stale(&self, entry: Arc<Entry>, now_us: u64) -> Recalled {
-        if self.freshness.last_age_us(entry.read_us, entry.epoch, now_us) > self.stale_us {
-            return Recalled::Unknown;
+    fn stale(&self, link: Remembered, now_us: u64) -> Option<Remembered> {
+        let About { read_us, epoch, .. } = *link.about();
+        if self.freshness.last_age_us(read_us, epoch, now_us) > self.stale_us {
+            return None;
         }
         self.stale_serves.fetch_add(1, Ordering::Relaxed);
-        Recalled::Open(Remembered(entry))
+        Some(link)
     }
 
     /// Say so before the datastore is asked for a link that is to be remembered.
@@ -206,7 +239,9 @@ impl Memory {
     /// Remembers what was read, unless the link has changed meanwhile. A link that is open can be followed in any case: it
     /// was so when it was read.
     pub(super) fn remember(&self, code: &ShortCode, reading: Reading, link: OpenLink) -> Remembered {
-        Remembered(self.keep(code, reading, Kept::Open(link)))
+        let link = Remembered::new(link, reading);
+        self.keep(code, reading, Kept::Open(link.clone()));
+        link
     }
 
     /// Remembers that a link has to be asked for each time.
@@ -214,14 +249,11 @@ impl Memory {
         self.keep(code, reading, Kept::Guarded);
     }
 
-    fn keep(&self, code: &ShortCode, reading: Reading, kept: Kept) -> Arc<Entry> {
-        let Reading { changes, epoch, began_us } = reading;
-        let entry = Arc::new(Entry { kept, read_us: began_us, epoch });
+    fn keep(&self, code: &ShortCode, reading: Reading, kept: Kept) {
         let gate = self.gate(code.as_str());
-        if *gate == changes {
-            self.links.insert(code.as_str().into(), entry.clone());
+        if *gate == reading.changes {
+            self.links.insert(code.as_str().into(), kept);
         }
-        entry
     }
 
     /// The link at `code` has changed.
@@ -270,7 +302,7 @@ mod tests {
 
     fn target(recalled: &Recalled) -> Option<&str> {
         match recalled {
-            Recalled::Open(link) => Some(&link.target),
+            Recalled::Open(link) => std::str::from_utf8(link.target()).ok(),
             _ => None,
         }
     }
@@ -290,7 +322,7 @@ mod tests {
         let reading = memory.begin_reading(&code());
         memory.forget("abcdefg");
         let read = memory.remember(&code(), reading, link("https://a.example/"));
-        assert_eq!(&*read.target, "https://a.example/");
+        assert_eq!(read.target_text(), "https://a.example/");
         assert!(matches!(memory.recall("abcdefg", None), Recalled::Unknown));
     }
 

@@ -59,7 +59,7 @@ impl Lane for ShortLinks {
         };
         let Followed::Open(link) = self.clerk.counted(code, link, visitor) else { return false };
         OPEN.increment(1);
-        found(out, request, link.target.as_bytes(), standing)
+        found(out, request, link.target(), standing)
     }
 }
 

@@ -4,13 +4,16 @@ use redis::{cmd, pipe};
 
 use super::LinkStore;
 use crate::outbox::LEASE_LIMIT_MS;
-use crate::redis::{Redis, RedisFailure, Script};
+use crate::redis::{Key, Redis, RedisFailure, Script};
 use crate::script;
 use crate::shortener::keys;
 use crate::shortener::memory::OpenLink;
 use crate::shortener::model::ShortCode;
 
-static COUNT: Script = script!("shortener/count", 1, 3);
+/// Links of a slot in one call of the script: about a tenth of a millisecond.
+const LINKS_AT_ONCE: usize = 64;
+
+static COUNT: Script = script!("shortener/count", 1, LINKS_AT_ONCE);
 static BEAT: Script = script!("shortener/beat", 0);
 static TRIM_TALLIES: Script = script!("shortener/trim_tallies", 1);
 
@@ -35,6 +38,8 @@ pub(in crate::shortener) enum Looked {
 #[derive(Debug)]
 pub(in crate::shortener) struct Count {
     pub(in crate::shortener) code: ShortCode,
+    /// Of the link.
+    pub(in crate::shortener) slot: u16,
     pub(in crate::shortener) created_ms: u64,
     /// Positions in the journal.
     pub(in crate::shortener) first: u64,
@@ -113,14 +118,15 @@ impl LinkStore {
             return Ok(Looked::Unvetted);
         }
         Ok(Looked::Open(OpenLink {
-            target: target.into(),
+            target,
             created_ms,
             records: records.is_some(),
             edition: edition.map(Into::into),
         }))
     }
 
-    /// Counts clicks that `writer` has in its journal. The counts are of different links.
+    /// Counts clicks that `writer` has in its journal. The counts are of different links; plain ones of a slot that follow each
+    /// other are one call. `entered_ms` is for one alone.
     pub(in crate::shortener) async fn count(
         &self,
         writer: &str,
@@ -128,24 +134,24 @@ impl LinkStore {
         entered_ms: Option<u64>,
     ) -> Result<Vec<Result<Counted, RedisFailure>>, RedisFailure> {
         let field = format!("@{writer}");
+        let lease = entered_ms.map(|_| LEASE_LIMIT_MS);
         let mut calls = COUNT.many();
-        for Count { code, created_ms, first, last, clicks, recorded } in counts {
-            let link = self.link(code);
-            let call = match recorded {
-                None => calls.add([&link]),
-                Some(_) => calls.add([&link, &self.events(code), &self.tallies(code)]),
-            };
-            call.arg(&field).arg(first).arg(last).arg(created_ms).arg(clicks);
-            match (recorded, entered_ms) {
-                (None, None) => {}
-                (Some(recorded), None) => drop(call.arg(recorded)),
-                (recorded, Some(entered_ms)) => {
-                    call.arg(recorded.as_deref().unwrap_or_default()).arg(entered_ms).arg(LEASE_LIMIT_MS);
-                }
+        let mut sizes = Vec::new();
+        for group in together(counts) {
+            let recorded = group[0].recorded.as_deref();
+            let mut keys: Vec<Key> = group.iter().map(|count| self.link(&count.code)).collect();
+            if recorded.is_some() {
+                keys.extend([self.events(&group[0].code), self.tallies(&group[0].code)]);
             }
+            let call = calls.add(&keys.iter().collect::<Vec<_>>());
+            call.arg(&field).arg(optional(entered_ms)).arg(optional(lease)).arg(recorded.unwrap_or_default());
+            for Count { first, last, created_ms, clicks, .. } in group {
+                call.arg(first).arg(last).arg(created_ms).arg(clicks);
+            }
+            sizes.push(group.len());
         }
-        let outcomes = calls.run::<u8>(&self.redis).await?;
-        Ok(outcomes.into_iter().map(|outcome| outcome.map(counted)).collect())
+        let outcomes = calls.run::<Vec<u64>>(&self.redis).await?;
+        Ok(outcomes.into_iter().zip(sizes).flat_map(|(outcome, size)| each(outcome, size)).collect())
     }
 
     /// The last position of `writer` that is counted at each of these links; zero where none is.
@@ -180,14 +186,65 @@ impl LinkStore {
     }
 }
 
-fn counted(code: u8) -> Counted {
-    match code {
+/// Counts of which one call of the script takes care.
+fn together<'a>(counts: &'a [&'a Count]) -> impl Iterator<Item = &'a [&'a Count]> {
+    let is_plain = |count: &Count| count.recorded.is_none();
+    counts
+        .chunk_by(move |one, next| one.slot == next.slot && is_plain(one) && is_plain(next))
+        .flat_map(|group| group.chunks(LINKS_AT_ONCE))
+}
+
+fn optional(number: Option<u64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+/// What a call for so many links means for each.
+fn each(outcome: Result<Vec<u64>, RedisFailure>, links: usize) -> Vec<Result<Counted, RedisFailure>> {
+    match outcome {
+        Ok(codes) if codes.len() == links => codes.into_iter().map(counted).collect(),
+        Ok(_) => (0..links).map(|_| Err(unexpected("not as many answers as links"))).collect(),
+        Err(failure) => vec![Err(failure); links],
+    }
+}
+
+fn counted(code: u64) -> Result<Counted, RedisFailure> {
+    Ok(match code {
         0 => Counted::Gone,
         1 => Counted::Unentered { never_told: false },
         2 => Counted::Unentered { never_told: true },
+        3 => Counted::Done,
         4 => Counted::Before,
         5 => Counted::Partly,
         6 => Counted::Untrimmed,
-        _ => Counted::Done,
+        _ => return Err(unexpected("no link is under its key")),
+    })
+}
+
+fn unexpected(what: &'static str) -> RedisFailure {
+    RedisFailure::malformed("shortener/count", what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(slot: u16, recorded: Option<&str>) -> Count {
+        let code = ShortCode::parse("abc").unwrap_or_else(|| unreachable!());
+        let recorded = recorded.map(str::to_owned);
+        Count { code, slot, created_ms: 1, first: 1, last: 1, clicks: 1, recorded }
+    }
+
+    #[test]
+    fn plain_links_of_a_slot_are_counted_together() {
+        let counts = [count(1, None), count(1, None), count(2, None), count(2, Some("")), count(2, None)];
+        let counts: Vec<&Count> = counts.iter().collect();
+        assert_eq!(together(&counts).map(<[_]>::len).collect::<Vec<_>>(), [2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_call_is_no_longer_than_it_may_be() {
+        let counts: Vec<Count> = (0..LINKS_AT_ONCE + 1).map(|_| count(1, None)).collect();
+        let counts: Vec<&Count> = counts.iter().collect();
+        assert_eq!(together(&counts).map(<[_]>::len).collect::<Vec<_>>(), [LINKS_AT_ONCE, 1]);
     }
 }
