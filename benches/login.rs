@@ -47,18 +47,18 @@ fn main() -> Result<(), Failure> {
     options.cores.as_server()?;
     println!("{}; {} redirects/s, {logins} clients log in", options.cores.description(), grouped(rate));
     let scratch = tempfile::tempdir()?;
-    let ayrene = Ayrene::new(scratch.path().join("data"), options.cores.workers())?
+    let node = Ayrene::new(scratch.path().join("data"), options.cores.workers())?
         // All log in to one account from one address.
         .with("AYRENE__AUTH__ACCOUNT_GUESSES__FREE", "1000000")
         .with("AYRENE__AUTH__IP_GUESSES__FREE", "1000000");
-    let _server = ayrene.start()?;
-    seed::open_links(&mut seed::connect(&ayrene.redis_url())?, LINKS)?;
-    servers::register(ayrene.address)?;
+    let _server = node.start()?;
+    seed::open_links(&mut seed::connect(&node.redis_url())?, LINKS)?;
+    servers::register(node.address)?;
     let credentials = json!({ "email": servers::EMAIL, "password": servers::PASSWORD }).to_string();
     let login = load::with_body("POST", "/api/v1/auth/login", "", &credentials);
 
     let redirects = Load {
-        address: ayrene.address,
+        address: node.address,
         connections: options.connections,
         threads: 1,
         duration: options.duration,
@@ -71,6 +71,8 @@ fn main() -> Result<(), Failure> {
     let logins = Arc::new(vec![login]);
 
     options.cores.as_generator()?;
+    // Clients elsewhere would not wait for our hashers either.
+    ayrene::actor::answer_promptly();
     let warm = Load { duration: std::time::Duration::from_secs(1), ..redirects.clone() };
     load::run(&warm, &links)?;
     let (mut quiet, mut stormy, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
@@ -85,13 +87,22 @@ fn main() -> Result<(), Failure> {
 }
 
 fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 3]) -> Result<(), Failure> {
-    let mut table =
-        Table::new(&["", "answered/s", "p50 ms", "p99 ms", "p99.9 ms", "errors", "generator late"]);
+    let mut table = Table::new(&[
+        "",
+        "answered/s",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "errors",
+        "not sent",
+        "generator late",
+    ]);
     let mut rows = Vec::new();
     for (name, outcomes) in ["redirects, quiet", "redirects, storm", "logins"].iter().zip(outcomes) {
         let middle = |value: &dyn Fn(&Outcome) -> f64| median(outcomes.iter().map(value));
         let quantile = |share| middle(&|outcome| outcome.quantile(share) as f64);
-        let errors: u64 = outcomes.iter().map(Outcome::errors).sum();
+        let errors: u64 = outcomes.iter().map(|outcome| outcome.others + outcome.unanswered).sum();
+        let unsent: u64 = outcomes.iter().map(|outcome| outcome.unsent).sum();
         let late = middle(&|outcome| outcome.lateness.value_at_quantile(0.99) as f64);
         let answered = middle(&Outcome::rate);
         table.row([
@@ -101,12 +112,13 @@ fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 3]) -> Result<
             millis(quantile(0.99) as u64),
             millis(quantile(0.999) as u64),
             errors.to_string(),
+            unsent.to_string(),
             if late > 0.0 { format!("{late:.0} us") } else { "-".to_owned() },
         ]);
         rows.push(json!({
             "name": name, "answered_per_second": answered, "p50_micros": quantile(0.5),
             "p99_micros": quantile(0.99), "p999_micros": quantile(0.999), "errors": errors,
-            "generator_late_p99_micros": late,
+            "unsent": unsent, "generator_late_p99_micros": late,
         }));
     }
     table.print();

@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::actor::{Gate, Mailbox, stand_back};
+use crate::actor::{Gate, Mailbox, answer_promptly, stand_back};
 use crate::auth;
 use crate::auth::error::HashError;
 use crate::auth::hasher::PasswordHasher;
@@ -381,6 +381,7 @@ fn serve(
     };
     let ending = stopping.clone();
     Server::start(listener, limits, stopping, move |seat| {
+        answer_promptly();
         let ending = ending.clone();
         let stopped = move || ending.clone().cancelled_owned();
         let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());

@@ -1,4 +1,5 @@
-//! Latency and throughput against offered load: fixed rates from 10 to 100 % of nginx's peak, servers alternating.
+//! Latency and throughput against offered load: fixed rates from 10 to 100 % of nginx's peak, servers alternating. The peak is
+//! what nginx reaches with the generator that offers the load, which needs more of the cores than wrk.
 //!
 //! Latency runs from when a request was due. The generator says when it did not keep its own schedule.
 
@@ -21,7 +22,7 @@ pub(crate) fn run(plan: &Plan, driver: &Driver, contenders: &[Contender]) -> Res
         return Ok(Value::Null);
     };
     let rounds = plan.options.rounds.max(1);
-    let peaks = (0..rounds).map(|_| driver.closed(&nginx.process, FOUND, plan.options.duration));
+    let peaks = (0..rounds).map(|_| driver.peak(&nginx.process, FOUND, plan.options.duration));
     let peaks = peaks.collect::<Result<Vec<_>, _>>()?;
     let peak = median(peaks.iter().map(|round| round.rate));
     println!("\nload: shares of nginx's peak of {} req/s, {rounds} rounds each", grouped(peak));

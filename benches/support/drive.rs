@@ -117,6 +117,19 @@ impl Driver {
         })
     }
 
+    /// As many as there can be in `duration` by our own generator: what [`Self::at_rate`] is to be compared with.
+    pub(crate) fn peak(
+        &self,
+        server: &Process,
+        expected: &'static str,
+        duration: Duration,
+    ) -> Result<Round, Failure> {
+        self.cores.as_generator()?;
+        let round = self.by_ourselves(server, expected, duration)?;
+        self.cores.as_server()?;
+        Ok(round)
+    }
+
     /// A fixed rate for `duration`, by our own generator; also the share of one core that the generator took.
     pub(crate) fn at_rate(
         &self,

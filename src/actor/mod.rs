@@ -4,7 +4,7 @@ pub mod ask;
 mod priority;
 
 pub use ask::{Ask, AskError, Gate, Mailbox};
-pub use priority::stand_back;
+pub use priority::{answer_promptly, stand_back};
 
 /// Lets `$actor` answer each message with the method of its `$field`, an `Rc`, in a future of its own: what must be
 /// atomic is a script, so messages need not wait for each other.
