@@ -1,11 +1,11 @@
 //! How fast short links redirect, beside servers that do nothing else.
 //!
 //! `cargo bench --bench redirect [-- --scenario LIST] [--links N] [--rounds N] [--seconds N] [--connections N]
-//! [--cores 0,1] [--generator-cores 2,3] [--plots DIR] [--json FILE]`
+//! [--sizes 1000,5000000] [--shares 60,80] [--cores 0,1] [--generator-cores 2,3] [--plots DIR] [--json FILE]`
 //!
 //! Scenarios, by commas: `hot` (one link), `zipf` (over `--links`, 100,000), `uniform` (over a million), `misses` and
-//! `protected`, each in alternating rounds with a bare actix-web server and nginx; `load` (latency at 10 to 100 % of nginx's
-//! peak), `scale` (throughput at 1,000 to 5 million links), `staleness` (two nodes on one Redis). `all`, the default, is
+//! `protected`, each in alternating rounds with a bare actix-web server and nginx; `load` (latency at 10 to 100 %, or `--shares`, of
+//! nginx's peak), `scale` (throughput at 1,000 to 5 million links, or `--sizes`), `staleness` (two nodes on one Redis). `all`, the default, is
 //! all of them.
 
 #![allow(
@@ -56,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) links: usize,
     /// Sizes of `scale`.
     pub(crate) sizes: Vec<usize>,
+    /// Of nginx's peak, in percent: what `load` offers.
+    pub(crate) shares: Vec<u64>,
     plots: PathBuf,
 }
 
@@ -107,11 +109,13 @@ fn plan() -> Result<Plan, Failure> {
     let mut scenarios: Vec<String> = Vec::new();
     let (mut links, mut plots) = (100_000, report::folder());
     let mut sizes = vec![1_000, 10_000, 100_000, 1_000_000, 5_000_000];
+    let mut shares: Vec<u64> = (10..=100).step_by(10).collect();
     let mut options = Options::new(3, 2, 64);
     options.read(|name, value| {
         match name {
             "scenario" => scenarios.extend(value.split(',').map(str::to_owned)),
             "links" => links = value.parse()?,
+            "shares" => shares = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "sizes" => sizes = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "plots" => plots = value.into(),
             _ => return Ok(false),
@@ -125,7 +129,7 @@ fn plan() -> Result<Plan, Failure> {
     if scenarios.is_empty() || scenarios.iter().any(|name| name == "all") {
         scenarios = SCENARIOS.map(str::to_owned).to_vec();
     }
-    Ok(Plan { options, scenarios, links, sizes, plots })
+    Ok(Plan { options, scenarios, links, sizes, shares, plots })
 }
 
 /// The scenarios that compare servers; all on one set of links.

@@ -41,7 +41,7 @@ pub(crate) fn run(plan: &Plan, driver: &Driver, contenders: &[Contender]) -> Res
         "cores",
     ]);
     let (mut rows, mut late) = (Vec::new(), false);
-    for percent in (10..=100).step_by(10) {
+    for &percent in &plan.shares {
         let rate = peak * percent as f64 / 100.0;
         let mut outcomes: [Vec<(Outcome, f64)>; 2] = Default::default();
         for _ in 0..rounds {
@@ -84,6 +84,7 @@ fn row(name: &str, percent: u64, rate: f64, outcomes: &[(Outcome, f64)]) -> Valu
         "p99_micros": middle(&|outcome| outcome.quantile(0.99) as f64) as u64,
         "p999_micros": middle(&|outcome| outcome.quantile(0.999) as f64) as u64,
         "unsent": middle(&|outcome| outcome.unsent as f64) as u64,
+        "p99_micros_of_rounds": outcomes.iter().map(|(outcome, _)| outcome.quantile(0.99)).collect::<Vec<_>>(),
         "errors": errors,
         "generator_late_p99_micros": middle(&|outcome| outcome.lateness.value_at_quantile(0.99) as f64) as u64,
         "generator_cores": median(outcomes.iter().map(|(_, cores)| *cores)),
