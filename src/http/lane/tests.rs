@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, web};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::{Head, Lane, LaneStream, LaneWorker, Waits, answer};
@@ -99,11 +101,38 @@ const PATIENCE: Patience =
     Patience { answer: Duration::from_secs(5), write: Duration::from_secs(1), idle: Duration::from_secs(9) };
 const WAITS: Waits = Waits { head: Duration::from_secs(1), idle: Duration::from_secs(2) };
 
-async fn serve() -> SocketAddr {
-    let limits = web::Data::new(RateLimits::new(&RateLimitConfig {
+fn limits() -> web::Data<RateLimits> {
+    web::Data::new(RateLimits::new(&RateLimitConfig {
         redirect: Quota { requests: 1_000_000, per_secs: 60 },
         ..crate::config::load(None).unwrap().config.rate_limits
-    }));
+    }))
+}
+
+/// By two workers that give every connection to each other after every answer; how often they did.
+async fn serve_restlessly() -> (SocketAddr, Rc<Cell<usize>>) {
+    let limits = limits();
+    let (given, times) = (mpsc::unbounded_channel(), Rc::new(Cell::new(0)));
+    let workers = Seat::restless().map(|(seat, mut inbox)| {
+        let worker = LaneWorker::new(Rc::new(Fixed(limits.clone())), WAITS, seat);
+        let (worker_too, to, times) = (worker.clone(), given.0.clone(), times.clone());
+        actix::spawn(async move {
+            while let Some(handed) = inbox.recv().await {
+                let stream = TcpStream::from_std(handed.socket).unwrap();
+                let peer = stream.peer_addr().unwrap();
+                let stream = PatientStream::new(stream, PATIENCE);
+                to.send((LaneStream::resumed(stream, peer.ip(), worker_too.clone()), peer)).unwrap();
+                times.set(times.get() + 1);
+            }
+        });
+        worker
+    });
+    let first = workers[0].clone();
+    let wrap = move |stream, peer: SocketAddr| LaneStream::new(stream, peer.ip(), first.clone());
+    (serve_with(limits, wrap, given.1).await, times)
+}
+
+async fn serve() -> SocketAddr {
+    let limits = limits();
     let worker = LaneWorker::new(Rc::new(Fixed(limits.clone())), WAITS, Seat::alone());
     serve_on(limits, move |stream, peer| LaneStream::new(stream, peer.ip(), worker.clone())).await
 }
@@ -111,6 +140,14 @@ async fn serve() -> SocketAddr {
 async fn serve_on<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     limits: web::Data<RateLimits>,
     wrap: impl Fn(PatientStream, SocketAddr) -> T + 'static,
+) -> SocketAddr {
+    serve_with(limits, wrap, mpsc::unbounded_channel().1).await
+}
+
+async fn serve_with<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    limits: web::Data<RateLimits>,
+    wrap: impl Fn(PatientStream, SocketAddr) -> T + 'static,
+    mut given: mpsc::UnboundedReceiver<(T, SocketAddr)>,
 ) -> SocketAddr {
     let app = {
         App::new()
@@ -132,8 +169,14 @@ async fn serve_on<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     actix::spawn(async move {
-        while let Ok((stream, peer)) = listener.accept().await {
-            let stream = wrap(PatientStream::new(stream, PATIENCE), peer);
+        loop {
+            let (stream, peer) = tokio::select! {
+                accepted = listener.accept() => {
+                    let (stream, peer) = accepted.unwrap();
+                    (wrap(PatientStream::new(stream, PATIENCE), peer), peer)
+                }
+                Some(given) = given.recv() => given,
+            };
             actix::spawn(http.call((stream, Some(peer))));
         }
     });
@@ -209,6 +252,23 @@ fn answers(mut bytes: &[u8]) -> Vec<String> {
         bytes = &bytes[head + length..];
     }
     found
+}
+
+#[actix::test]
+async fn a_connection_that_changes_hands_after_every_answer_loses_nothing() {
+    let (address, times) = serve_restlessly().await;
+    let mut chance = Chance(7);
+    let asked: Vec<_> = (0..300).map(|_| MIX[chance.below(MIX.len())]).collect();
+    let pieces: Vec<&[u8]> = asked.iter().map(|(request, _)| request.as_bytes()).collect();
+    let expected: Vec<&str> = asked.iter().map(|(_, answer)| *answer).collect();
+    assert_eq!(said(address, &pieces).await, expected);
+    assert!(times.get() > 50, "it changed hands {} times", times.get());
+    // One that idles after it was given away has an idle connection's time, not that of a head.
+    let mut stream = connect(address).await;
+    stream.write_all(LANE.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(answers(&rest(&mut stream).await), ["302 /l1"]);
+    assert!(begun.elapsed() >= WAITS.idle, "{:?}", begun.elapsed());
 }
 
 #[actix::test]

@@ -13,8 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+#[cfg(test)]
+use tokio::sync::mpsc;
 
 use super::processor;
+#[cfg(test)]
+use super::team::Handed;
 use super::team::Team;
 
 /// How often it is looked how busy a worker is.
@@ -64,6 +68,18 @@ impl Seat {
     #[cfg(test)]
     pub(in crate::http) fn alone() -> Rc<Self> {
         Self::new(Team::new(1, usize::MAX).0, 0)
+    }
+
+    /// Two that give every connection to each other after every answer, and what each is given.
+    #[cfg(test)]
+    pub(in crate::http) fn restless() -> [(Rc<Self>, mpsc::UnboundedReceiver<Handed>); 2] {
+        let (team, inboxes) = Team::new(2, usize::MAX);
+        let mut inboxes = inboxes.into_iter();
+        [0, 1].map(|worker| {
+            let seat = Self::new(team.clone(), worker);
+            *seat.relief.borrow_mut() = Relief::Give { after: 0, to: 1 - worker };
+            (seat, inboxes.next().unwrap_or_else(|| unreachable!("one each")))
+        })
     }
 
     /// The number of a connection that has come.

@@ -73,8 +73,8 @@ impl Drop for Open {
 
 /// A connection that is handed over.
 #[derive(Debug)]
-pub(super) struct Handed {
-    pub(super) socket: std::net::TcpStream,
+pub(in crate::http) struct Handed {
+    pub(in crate::http) socket: std::net::TcpStream,
     pub(super) open: Open,
     /// It has been served.
     pub(super) is_known: bool,
