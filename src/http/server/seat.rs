@@ -21,8 +21,10 @@ use super::processor;
 use super::team::Handed;
 use super::team::Team;
 
-/// How often it is looked how busy a worker is.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often it is looked how busy a worker is, that was idle and that was busy for more than [`SOME`] of the time.
+const LOOK_IDLE: Duration = Duration::from_millis(100);
+const LOOK_BUSY: Duration = Duration::from_millis(25);
+const SOME: f64 = 0.1;
 /// One in so many quiet moments is for a look at where packets come in.
 const EVERY: u32 = 512;
 /// After so many looks at packets from elsewhere, one after the other, the worker goes there.
@@ -128,12 +130,12 @@ impl Seat {
 
     /// Sees to it again and again that this worker has no more to do than the others.
     pub(super) async fn keep_balance(self: Rc<Self>) {
-        let (mut looked, mut ran) = (Instant::now(), processor::time());
+        let (mut looked, mut ran, mut share) = (Instant::now(), processor::time(), 0.0);
         while let Some(before) = ran {
-            actix::clock::sleep(LOOK).await;
+            actix::clock::sleep(if share > SOME { LOOK_BUSY } else { LOOK_IDLE }).await;
             ran = processor::time();
             let busy = ran.unwrap_or(before).saturating_sub(before).as_secs_f64();
-            let share = busy / looked.elapsed().as_secs_f64();
+            share = busy / looked.elapsed().as_secs_f64();
             looked = Instant::now();
             let helper = self.team.was_busy(self.worker, (share * 1000.0) as u32);
             let relief = self.relief.take();
