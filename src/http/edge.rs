@@ -99,9 +99,7 @@ impl RequestId {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         Self(COUNTER.fetch_add(1, Ordering::Relaxed))
     }
-}
 
-impl RequestId {
     fn process() -> &'static str {
         static PROCESS: LazyLock<String> = LazyLock::new(|| nanoid::nanoid!(8));
         &PROCESS

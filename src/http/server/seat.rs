@@ -139,7 +139,7 @@ impl Seat {
             looked = Instant::now();
             let helper = self.team.was_busy(self.worker, (share * 1000.0) as u32);
             let relief = self.relief.take();
-            *self.relief.borrow_mut() = relief.next(helper.filter(|helper| *helper != self.worker));
+            *self.relief.borrow_mut() = relief.next(helper);
         }
     }
 }

@@ -133,7 +133,7 @@ impl Team {
         self.inboxes[to].send(handed).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
-    /// `worker` was so busy lately; who should relieve it?
+    /// `worker` was so busy lately; who, of the others, should relieve it?
     pub(super) fn was_busy(&self, worker: usize, thousandths: u32) -> Option<usize> {
         self.busy[worker].store(thousandths, Ordering::Relaxed);
         let busy = |other: &usize| self.busy[*other].load(Ordering::Relaxed);
@@ -181,5 +181,11 @@ mod tests {
         assert_eq!(team.was_busy(2, 100), None);
         assert_eq!(team.was_busy(0, 399), None);
         assert_eq!(team.was_busy(0, 400), Some(2));
+    }
+
+    #[test]
+    fn a_worker_without_others_is_not_relieved_by_itself() {
+        let (team, _inboxes) = Team::new(1, 1_000);
+        assert_eq!(team.was_busy(0, 1_000), None);
     }
 }
