@@ -169,7 +169,9 @@ fn compare(plan: &Plan, report: &mut Value) -> Result<(), Failure> {
     if plan.has("load") {
         let requests = traffic::requests(Spread::Zipf, plan.links, traffic::seeded);
         let driver = Driver::new(scratch.path(), requests, &plan.options.cores, plan.options.connections)?;
-        warm_up(&driver, &contenders, FOUND)?;
+        for contender in &contenders {
+            driver.walk(&contender.process, FOUND)?;
+        }
         report["load"] = offered::run(plan, &driver, &contenders)?;
         plot::load(&plan.plots, &report["load"])?;
     }

@@ -13,6 +13,9 @@ use super::wrk;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// How long it may take to ask for everything once.
+const LONGEST_WALK: Duration = Duration::from_secs(120);
+
 /// What came of one measurement.
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
@@ -128,6 +131,18 @@ impl Driver {
         let round = self.by_ourselves(server, expected, duration)?;
         self.cores.as_server()?;
         Ok(round)
+    }
+
+    /// Asks for all that is in the table, so that whoever remembers has it in memory.
+    pub(crate) fn walk(&self, server: &Process, expected: &'static str) -> Result<(), Failure> {
+        let load = self.load(server, expected, LONGEST_WALK, Pace::Once);
+        self.cores.as_generator()?;
+        let outcome = load::run(&load, &self.requests)?;
+        self.cores.as_server()?;
+        if outcome.errors() > 0 {
+            return Err(format!("{} requests without {expected}", outcome.errors()).into());
+        }
+        Ok(())
     }
 
     /// A fixed rate for `duration`, by our own generator; also the share of one core that the generator took.

@@ -28,10 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_millis(10);
 
 /// When requests are sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pace {
     /// Each connection sends its next request when it has its answer.
     Closed,
+    /// The same, but only until all connections together have sent every request once.
+    Once,
     /// So many a second, answered or not; what is due waits for a connection.
     Rate(f64),
 }
@@ -166,6 +168,8 @@ struct Worker<'a> {
     requests: &'a [Vec<u8>],
     ticker: Ticker,
     connections: Vec<Connection>,
+    /// Up to where each walks.
+    ends: Vec<usize>,
     /// Those without a request in flight, the longest idle first, so that all take part; only at a fixed rate.
     idle: VecDeque<usize>,
     /// Since when some are idle: what was due before had to wait for the server, not for us.
@@ -184,9 +188,11 @@ impl<'a> Worker<'a> {
     fn new(load: &'a Load, requests: &'a [Vec<u8>], index: usize, started: Instant) -> io::Result<Self> {
         let share = (load.connections / load.threads).max(1);
         let spread = requests.len() / load.threads;
-        let connections = (0..share).map(|slot| Connection::new(index * spread + slot * spread / share));
+        let start = |slot| index * spread + slot * spread / share;
+        let connections = (0..share).map(|slot| Connection::new(start(slot)));
+        let ends = (1..=share).map(|next| if load.pace == Pace::Once { start(next) } else { usize::MAX });
         let schedule = match load.pace {
-            Pace::Closed => None,
+            Pace::Closed | Pace::Once => None,
             Pace::Rate(rate) => {
                 let each = load.threads as f64 / rate / TICK.as_secs_f64();
                 Some(Schedule { ticks_per_request: each, next: 0 })
@@ -197,6 +203,7 @@ impl<'a> Worker<'a> {
             requests,
             ticker: Ticker::new()?,
             connections: connections.collect(),
+            ends: ends.collect(),
             idle: VecDeque::new(),
             idle_since: started,
             down: (0..share).collect(),
@@ -215,7 +222,7 @@ impl<'a> Worker<'a> {
         loop {
             let now = Instant::now();
             self.send_due(now);
-            if now >= self.deadline {
+            if now >= self.deadline || self.load.pace == Pace::Once {
                 let waiting = self.connections.iter().filter(|connection| connection.is_waiting()).count();
                 if waiting == 0 || now > self.deadline + PATIENCE {
                     self.outcome.unanswered += waiting as u64;
@@ -311,7 +318,7 @@ impl<'a> Worker<'a> {
                     self.rest(slot);
                 } else {
                     let now = Instant::now();
-                    if now < self.deadline {
+                    if now < self.deadline && *self.connections[slot].position() < self.ends[slot] {
                         self.send(slot, now);
                     }
                 }

@@ -150,6 +150,11 @@ impl Journal {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// What part of the room that there may be is taken, from 0 to 1.
+    pub fn fullness(&self) -> f64 {
+        self.bytes() as f64 / self.limits.max_bytes as f64
+    }
+
     /// How many records are not released.
     pub fn waiting(&self) -> u64 {
         lock(&self.appender).records.saturating_sub(self.released.load(Ordering::Relaxed))

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use super::Ledger;
-use super::fold::{Folder, Retention};
+use super::fold::{Folder, Retention, Wave};
 use super::record::Click;
 use crate::journal::{Batch, WriterId};
 use crate::redis::RedisFailure;
@@ -23,8 +23,8 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::model::ShortCode;
 use crate::shortener::store::{Count, Counted, LinkStore, MARKER_LIFE_US};
 
-/// Links in one round trip.
-const LINKS: usize = 256;
+/// Links in one round trip: so few that it keeps a redirect from a processor for less than half a millisecond.
+const LINKS: usize = 64;
 /// Links whose markers are asked for in one round trip.
 const MARKERS: usize = 1_000;
 /// Pause between tries while the datastore is away.
@@ -37,8 +37,8 @@ const MAX_FOLDED: usize = 524_288;
 /// longer clicks wait, the more of them are one call.
 const REST: u32 = 12;
 const LONGEST_REST: Duration = Duration::from_millis(200);
-/// A part that takes this long is counted without a rest.
-const LONGEST: Duration = Duration::from_secs(10);
+/// In half this time rests begin to shrink, and then there are none: clicks are not to wait for ever.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Counts what it is given, however long that takes.
 #[derive(Debug)]
@@ -63,14 +63,21 @@ impl Applier {
 
     /// A part of the journal that begins with `batch`.
     pub(super) fn begin(&self, batch: &Batch) -> Part {
-        let mut part = Part { writer: batch.writer.clone(), folder: Folder::new(self.retention) };
+        let folder = Folder::new(self.retention);
+        let mut part = Part { writer: batch.writer.clone(), folder, begun: Instant::now() };
         part.add(batch);
         part
     }
 
     /// Counts what was read first by this process; returns when that is done.
     pub(super) async fn apply(&self, part: Part) {
-        self.count_all(part.writer.as_str(), part.folder, false).await;
+        for mut wave in part.folder.finish() {
+            while let Some(some) = take(&mut wave) {
+                let started = Instant::now();
+                self.count(part.writer.as_str(), some, false).await;
+                self.rest(started.elapsed(), part.begun).await;
+            }
+        }
     }
 
     /// Counts a batch that an earlier process left, of which parts may be counted.
@@ -81,26 +88,19 @@ impl Applier {
         for (position, click) in &clicks {
             folder.add(*position, click);
         }
-        self.count_all(writer, folder, true).await;
-    }
-
-    async fn count_all(&self, writer: &str, folder: Folder, repeated: bool) {
-        let begun = Instant::now();
         for mut wave in folder.finish() {
-            while !wave.is_empty() {
-                let some = wave.split_off(wave.len().saturating_sub(LINKS));
-                let started = Instant::now();
-                self.count(writer, some, repeated).await;
-                if !repeated && begun.elapsed() < LONGEST {
-                    self.rest(started.elapsed()).await;
-                }
+            while let Some(some) = take(&mut wave) {
+                self.count(writer, some, true).await;
             }
         }
     }
 
-    /// Leaves processor and datastore to others after work that took `time`.
-    pub(super) async fn rest(&self, time: Duration) {
-        self.ledger.rest((time * REST).min(LONGEST_REST)).await;
+    /// Leaves processor and datastore to others after work that took `time`, the less the longer the part takes and the fuller
+    /// the journal is. Little by little, because whoever comes meanwhile would feel it all at once.
+    pub(super) async fn rest(&self, time: Duration, begun: Instant) {
+        let lateness = begun.elapsed().div_duration_f64(LONGEST).max(self.ledger.journal.fullness());
+        let patience = (2.0 - 2.0 * lateness).clamp(0.0, 1.0);
+        self.ledger.rest((time * REST).min(LONGEST_REST).mul_f64(patience)).await;
     }
 
     /// What the datastore does not have yet of what an earlier process left.
@@ -228,6 +228,7 @@ impl Applier {
 pub(super) struct Part {
     writer: WriterId,
     folder: Folder,
+    pub(super) begun: Instant,
 }
 
 impl Part {
@@ -244,6 +245,11 @@ impl Part {
             self.folder.add(position, &click);
         }
     }
+}
+
+/// As many links as one round trip is for.
+fn take(wave: &mut Wave) -> Option<Wave> {
+    (!wave.is_empty()).then(|| wave.split_off(wave.len().saturating_sub(LINKS)))
 }
 
 fn clicks(batch: &Batch) -> impl Iterator<Item = (u64, Click<'_>)> {

@@ -32,8 +32,8 @@ use crate::shortener::store::LinkStore;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Pause after the journal could not be read.
 const RETRY: Duration = Duration::from_secs(1);
-/// Records read at once.
-const BATCH: usize = 4_096;
+/// Records read at once, which takes about as long as a redirect may wait behind it: a few tenths of a millisecond.
+const BATCH: usize = 1_024;
 /// How long the last clicks may take.
 pub const CLOSING: Duration = Duration::from_secs(8);
 /// How often the next segment is looked for.
@@ -142,7 +142,7 @@ impl Books {
                     match reader.read(BATCH) {
                         Ok(Some(more)) if part.takes(&more) => {
                             part.add(&more);
-                            self.applier.rest(started.elapsed()).await;
+                            self.applier.rest(started.elapsed(), part.begun).await;
                         }
                         Ok(more) => {
                             next = more;
