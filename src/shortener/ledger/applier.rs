@@ -71,12 +71,10 @@ impl Applier {
 
     /// Counts what was read first by this process; returns when that is done.
     pub(super) async fn apply(&self, part: Part) {
-        for mut wave in part.folder.finish() {
-            while let Some(some) = take(&mut wave) {
-                let started = Instant::now();
-                self.count(part.writer.as_str(), some, false).await;
-                self.rest(started.elapsed(), part.begun).await;
-            }
+        for some in trips(part.folder) {
+            let started = Instant::now();
+            self.count(part.writer.as_str(), some, false).await;
+            self.rest(started.elapsed(), part.begun).await;
         }
     }
 
@@ -88,10 +86,8 @@ impl Applier {
         for (position, click) in &clicks {
             folder.add(*position, click);
         }
-        for mut wave in folder.finish() {
-            while let Some(some) = take(&mut wave) {
-                self.count(writer, some, true).await;
-            }
+        for some in trips(folder) {
+            self.count(writer, some, true).await;
         }
     }
 
@@ -247,9 +243,13 @@ impl Part {
     }
 }
 
-/// As many links as one round trip is for.
-fn take(wave: &mut Wave) -> Option<Wave> {
-    (!wave.is_empty()).then(|| wave.split_off(wave.len().saturating_sub(LINKS)))
+/// What was added up, as many links at a time as one round trip is for.
+fn trips(folder: Folder) -> impl Iterator<Item = Wave> {
+    folder.finish().into_iter().flat_map(|mut wave| {
+        std::iter::from_fn(move || {
+            (!wave.is_empty()).then(|| wave.split_off(wave.len().saturating_sub(LINKS)))
+        })
+    })
 }
 
 fn clicks(batch: &Batch) -> impl Iterator<Item = (u64, Click<'_>)> {
