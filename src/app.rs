@@ -382,7 +382,8 @@ fn serve(
     let ending = stopping.clone();
     Server::start(listener, limits, stopping, move |seat| {
         answer_promptly();
-        let ending = ending.clone();
+        // A worker's own: every connection looks at it with every request, under a lock.
+        let ending = ending.child_token();
         let stopped = move || ending.clone().cancelled_owned();
         let service = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
         let links = ShortLinks::new(lane_blueprint.clerk(), proxies.clone(), quotas.clone());

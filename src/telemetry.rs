@@ -1,6 +1,9 @@
 //! Logs and metrics, set up once per process.
 //!
-//! Logs go to standard error, so that standard output stays for people and scripts.
+//! Logs go to standard error, so that standard output stays for people and scripts. What is recorded for every redirect goes
+//! through [`tally`].
+
+pub mod tally;
 
 use std::time::Duration;
 
@@ -106,7 +109,14 @@ pub fn tidy_forever(metrics: PrometheusHandle) {
     actix::spawn(async move {
         loop {
             actix::clock::sleep(TIDY_EVERY).await;
+            tally::publish();
             metrics.run_upkeep();
         }
     });
+}
+
+/// All metrics by now, as Prometheus reads them.
+pub fn render(metrics: &PrometheusHandle) -> String {
+    tally::publish();
+    metrics.render()
 }

@@ -5,6 +5,7 @@
 //! shape that its surface does not know. (What is not even HTTP is answered below us, by actix-http, with a bare 400.)
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use super::envelope::{Surface, links_failure, social_failure};
 use super::error::ApiError;
 use super::remainder::{Last, Remainder};
 use super::{client, pages, rate_limit};
+use crate::telemetry::tally::{Tally, Timings};
 
 /// The route of short links.
 pub const SHORT_LINK: &str = "/{code}";
@@ -42,11 +44,11 @@ pub(super) const REDIRECT_REFERRER_POLICY: &str = "strict-origin-when-cross-orig
 pub const NO_STORE: &str = "no-store";
 
 /// The metrics of a redirect, looked up once.
-static FOUND: LazyLock<metrics::Counter> = LazyLock::new(
-    || metrics::counter!("ayrene_http_requests_total", "route" => SHORT_LINK, "status" => "302"),
-);
-static SHORT_LINK_SECONDS: LazyLock<metrics::Histogram> =
-    LazyLock::new(|| metrics::histogram!("ayrene_http_request_seconds", "route" => SHORT_LINK));
+static FOUND: LazyLock<Tally> = LazyLock::new(|| {
+    Tally::new(metrics::counter!("ayrene_http_requests_total", "route" => SHORT_LINK, "status" => "302"))
+});
+static SHORT_LINK_SECONDS: LazyLock<Timings> =
+    LazyLock::new(|| Timings::new(metrics::histogram!("ayrene_http_request_seconds", "route" => SHORT_LINK)));
 
 /// Marks a response of 400 or more whose body is already what the client should see (a page with a form).
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +91,9 @@ pub async fn edge(
     Ok(response)
 }
 
+/// Ids that a thread takes at once, so that threads need not agree on each.
+const BLOCK: u64 = 4096;
+
 /// Unique within this process and, by its random start, in all likelihood everywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestId(u64);
@@ -96,8 +101,16 @@ pub(super) struct RequestId(u64);
 impl RequestId {
     /// The next request's.
     pub(super) fn next() -> Self {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        Self(COUNTER.fetch_add(1, Ordering::Relaxed))
+        static BLOCKS: AtomicU64 = AtomicU64::new(0);
+        thread_local! {
+            static NEXT: Cell<u64> = const { Cell::new(0) };
+        }
+        let next = match NEXT.get() {
+            next if next.is_multiple_of(BLOCK) => BLOCKS.fetch_add(BLOCK, Ordering::Relaxed),
+            next => next,
+        };
+        NEXT.set(next + 1);
+        Self(next)
     }
 
     fn process() -> &'static str {
@@ -213,8 +226,8 @@ fn observe(request: &HttpRequest, status: StatusCode, started: Instant, id: &str
 
 /// Counts `count` short links that were followed in `elapsed`, all of them.
 pub(super) fn observe_redirects(count: usize, elapsed: Duration) {
-    FOUND.increment(count as u64);
-    SHORT_LINK_SECONDS.record_many(elapsed, count);
+    FOUND.add(count as u64);
+    SHORT_LINK_SECONDS.record(elapsed, count);
 }
 
 /// Logs that the short link at `path` was followed, by the request `id` that began at `started`.

@@ -15,6 +15,7 @@ use super::envelope::LinksFailure;
 use super::error::ApiError;
 use super::router::{Endpoint, at};
 use crate::redis::Redis;
+use crate::telemetry;
 
 const PING_LIMIT: Duration = Duration::from_millis(800);
 
@@ -74,5 +75,7 @@ pub async fn metrics(
             "Metrics are not for this network (server.metrics_allowed)",
         ));
     }
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render()))
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(telemetry::render(&handle)))
 }

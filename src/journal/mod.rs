@@ -2,15 +2,15 @@
 //!
 //! A record is appended by a copy into a memory-mapped file, so once [`Journal::append`] has returned it survives the
 //! death of the process; [`Journal::sync`] brings it to the disk, for the death of the machine. The log lies in segments
-//! (`segment.rs`) of records (`record.rs`), appended in `appender.rs`; a [`Reader`] reads behind the writers and deletes what has been applied;
-//! `recovery.rs` finds what an earlier process left.
+//! (`segment.rs`) of records (`record.rs`), appended in `appender.rs` without a lock; a [`Reader`] reads behind the writers and deletes what
+//! has been applied; `recovery.rs` finds what an earlier process left.
 //!
 //! Invariants:
 //! - One process has the directory (its owner holds a lock, see [`crate::data_dir`]), and one reader.
 //! - Positions strictly increase over all records that the directory ever had, whatever the clock does.
 //! - The directory can be opened after a crash between any two steps: files appear under their final names whole, and
 //!   are deleted oldest first.
-//! - Locks are taken in one order, the stock before the appender, and nobody waits for the disk under the appender's.
+//! - Locks are taken in one order, the stock before the appender's, and nobody waits for the disk under the latter.
 
 mod appender;
 mod id;
@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use appender::Appender;
+use appender::{Appender, Missing};
 pub use id::{Position, WriterId};
 pub use reader::{Batch, Reader};
 pub use record::MAX_RECORD;
@@ -80,8 +80,10 @@ pub struct Journal {
     /// Of positions, when it was opened.
     floor: u64,
     stock: Mutex<Stock>,
-    appender: Mutex<Appender>,
+    appender: Appender,
     bytes: AtomicU64,
+    /// Records that were found at the start.
+    found: u64,
     /// Records that were read and released.
     released: AtomicU64,
     /// Files were made whose names are not on the disk yet.
@@ -114,9 +116,10 @@ impl Journal {
             limits,
             clock,
             floor: stock.next_base,
-            appender: Mutex::new(Appender::new(stock.next_base, records)),
+            appender: Appender::new(stock.next_base, records),
             stock: Mutex::new(stock),
             bytes: AtomicU64::new(bytes),
+            found: records,
             released: AtomicU64::new(0),
             unnamed: AtomicBool::new(true),
         })
@@ -127,14 +130,9 @@ impl Journal {
         let head = record::head(record).ok_or(NoRoom)?;
         // Others may take the room that one has just made; then a whole segment was filled, and there are only so many.
         loop {
-            let mut appender = lock(&self.appender);
-            if let Some(position) = appender.append(head, record) {
+            if let Some(position) = self.appender.append(head, record)? {
                 return Ok(position);
             }
-            if appender.refuses() {
-                return Err(NoRoom);
-            }
-            drop(appender);
             self.prepare().map_err(|_| NoRoom)?;
         }
     }
@@ -142,7 +140,12 @@ impl Journal {
     /// Just past the last record: later ones have this position or a higher one, and a reader that has reached it has
     /// read all before.
     pub fn end(&self) -> Position {
-        Position(lock(&self.appender).end)
+        Position(self.appender.end().0)
+    }
+
+    /// How many records were appended, by this process.
+    pub fn appended(&self) -> u64 {
+        self.appender.end().1 - self.found
     }
 
     /// Of all segments on the disk.
@@ -157,7 +160,7 @@ impl Journal {
 
     /// How many records are not released.
     pub fn waiting(&self) -> u64 {
-        lock(&self.appender).records.saturating_sub(self.released.load(Ordering::Relaxed))
+        self.appender.end().1.saturating_sub(self.released.load(Ordering::Relaxed))
     }
 
     /// Brings to the disk what was appended before. Appends go on meanwhile.
@@ -180,36 +183,19 @@ impl Journal {
     /// Fails with [`io::ErrorKind::StorageFull`] when there is no room for one.
     pub fn prepare(&self) -> io::Result<()> {
         let mut stock = lock(&self.stock);
-        let retired = {
-            let mut appender = lock(&self.appender);
-            if appender.closed {
-                return Err(io::Error::other("the journal is closed"));
-            }
-            if appender.tail.is_none() {
-                appender.roll_over();
-            }
-            if appender.spare.is_some() {
-                return Ok(());
-            }
-            appender.retired.take()
-        };
+        let (missing, retired) = self.appender.missing();
         drop(retired);
-        let made = self.make_segment(&mut stock);
-        let mut appender = lock(&self.appender);
-        match made {
-            Ok(tail) => {
-                appender.refused_until = None;
-                let place = if appender.tail.is_none() { &mut appender.tail } else { &mut appender.spare };
-                *place = Some(tail);
-                Ok(())
-            }
-            Err(error) => {
-                if appender.refused_until.replace(Instant::now() + RETRY).is_none() {
-                    tracing::warn!(%error, bytes = self.bytes(), "no room for a new segment of the journal");
-                }
-                Err(error)
-            }
+        match missing {
+            Missing::Nothing => return Ok(()),
+            Missing::Closed => return Err(io::Error::other("the journal is closed")),
+            Missing::Segment => {}
         }
+        let made = self.make_segment(&mut stock);
+        made.map(|tail| self.appender.supply(tail)).inspect_err(|error| {
+            if self.appender.refuse_until(Instant::now() + RETRY) {
+                tracing::warn!(%error, bytes = self.bytes(), "no room for a new segment of the journal");
+            }
+        })
     }
 
     fn make_segment(&self, stock: &mut Stock) -> io::Result<Tail> {
@@ -232,16 +218,11 @@ impl Journal {
         let writer = WriterId::generate();
         recovery::write_end(&self.dir, &writer, stock.next_base)?;
         stock.writer = writer.clone();
-        let spare = {
-            let mut appender = lock(&self.appender);
-            let spare = appender.spare.take();
-            appender.roll_over();
-            spare
-        };
-        if let Some(spare) = spare {
-            drop(spare.seal());
+        if let Some(spare) = self.appender.start_over() {
+            spare.segment.seal();
+            drop(spare);
             let emptied =
-                self.delete(&mut stock, |segment| segment.is_sealed() && segment.committed().count == 0);
+                self.delete(&mut stock, |segment| segment.is_sealed() && segment.given().count == 0);
             if let Err(error) = emptied {
                 // The reader passes it and tries again.
                 tracing::warn!(%error, "cannot delete an empty segment of the journal");
@@ -268,11 +249,9 @@ impl Journal {
                 _ => {}
             }
             self.bytes.fetch_sub(segment.bytes, Ordering::Relaxed);
-            stock.deleted += u64::from(segment.committed().count);
+            stock.deleted += u64::from(segment.given().count);
             stock.segments.remove(at);
-            let mut appender = lock(&self.appender);
-            // There is room: the next append need not wait, and a new failure is not worth another line in the log.
-            appender.refused_until = appender.refused_until.map(|_| Instant::now());
+            self.appender.refuse_no_more();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::record::{self, MAX_FRAME, OVERHEAD};
+use super::record::{self, MAX_FRAME};
 use super::segment::{Mark, Segment};
 use super::{Journal, Position, WriterId, lock, recovery};
 
@@ -28,7 +28,7 @@ pub struct Reader {
     read: u64,
 }
 
-/// Some records, all of one writer and one process.
+/// Some records, all of one writer and one process, and the gaps between them.
 #[derive(Debug)]
 pub struct Batch {
     /// Who wrote them.
@@ -41,21 +41,17 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// How many there are; at least one.
+    /// How many positions it takes up; at least one.
     #[expect(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// In order of their positions, which have no gaps within a batch.
+    /// The records in order of their positions.
     pub fn iter(&self) -> impl Iterator<Item = (Position, &[u8])> {
-        let mut rest = self.bytes.as_slice();
-        (self.first..).map_while(move |position| {
-            let (head, after) = rest.split_first_chunk::<OVERHEAD>()?;
-            let (payload, next) = after.split_at_checked(record::length(head))?;
-            rest = next;
-            Some((Position(position), payload))
-        })
+        record::split(&self.bytes)
+            .zip(self.first..)
+            .filter_map(|(record, position)| Some((Position(position), record?)))
     }
 }
 
@@ -71,6 +67,7 @@ impl Reader {
     /// Up to `max_records` records, all of one writer and one process; `None` when there is nothing to read now.
     pub fn read(&mut self, max_records: usize) -> io::Result<Option<Batch>> {
         while let Some(segment) = self.next_segment() {
+            // In this order: what a sealed segment was given does not change any more.
             let sealed = segment.is_sealed();
             let committed = segment.committed();
             if self.mark.offset < committed.offset {
@@ -81,7 +78,7 @@ impl Reader {
                 let (from, lost) = (self.position, committed.count - self.mark.count);
                 tracing::error!(path = %segment.path.display(), from, lost, "records of the journal are damaged");
                 self.advance(&segment, committed);
-            } else if sealed {
+            } else if sealed && self.mark == segment.given() {
                 self.segment = None;
                 self.next_base = segment.base + 1;
             } else {
@@ -144,14 +141,8 @@ impl Reader {
         let journal = &self.journal;
         journal.released.fetch_max(self.read, Ordering::Relaxed);
         let mut stock = lock(&journal.stock);
-        {
-            let mut appender = lock(&journal.appender);
-            appender.closed = true;
-            // Twice, for the spare.
-            appender.roll_over();
-            appender.roll_over();
-        }
+        journal.appender.close();
         recovery::write_end(&journal.dir, &stock.writer, stock.next_base)?;
-        journal.delete(&mut stock, |segment| segment.committed().count == 0 || segment.end() <= self.position)
+        journal.delete(&mut stock, |segment| segment.given().count == 0 || segment.end() <= self.position)
     }
 }

@@ -1,11 +1,16 @@
 //! What earlier processes left in the directory, and the `end` file.
 //!
+//! A process that is killed may have been in the middle of some records, with others behind them that were written whole. What it did
+//! not finish becomes a gap. Nobody has read what is behind one before, so it does not matter how many positions that takes up, only that
+//! it is the same the next time.
+//!
 //! Invariant: the `end` file names a position that no record before it reached, and the writer id, before anything that
 //! could tell is removed. So positions never go back, whatever the clock does.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,7 +48,7 @@ pub(super) fn take_stock(dir: &Path, segment_bytes: u64) -> io::Result<Stock> {
             floor = floor.max(base.saturating_add(capacity(bytes.max(segment_bytes))));
         }
         match found {
-            Content::Records(segment) if named == Some(segment.base) => segments.push_back(Arc::new(segment)),
+            Content::Records(segment) if named == Some(segment.base) => segments.push_back(segment),
             Content::Nothing => empty.push(path),
             _ => set_aside(&path)?,
         }
@@ -95,7 +100,7 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 enum Content {
-    Records(Segment),
+    Records(Arc<Segment>),
     Nothing,
     Garbage,
 }
@@ -111,7 +116,16 @@ fn open(path: &Path) -> io::Result<(Content, u64)> {
     let Some(header) = Header::parse(&bytes) else {
         return Ok((if used == 0 { Content::Nothing } else { Content::Garbage }, length));
     };
-    let (records, count) = record::measure(&bytes[HEADER..], usize::MAX);
+    let (mut records, mut count) = record::measure(&bytes[HEADER..], usize::MAX);
+    while let from = HEADER + records
+        && from < used
+        && let Some(next) = record::find(&bytes[from..])
+    {
+        tracing::warn!(path = %path.display(), from, bytes = next, "a gap in a segment");
+        mend(&file, &mut bytes[..from + next], from)?;
+        let (more, others) = record::measure(&bytes[from..], usize::MAX);
+        (records, count) = (records + more, count + others);
+    }
     let end = HEADER + records;
     if used > end {
         let unread = used - end;
@@ -124,7 +138,18 @@ fn open(path: &Path) -> io::Result<(Content, u64)> {
     }
     let kept = file.metadata()?.len();
     let mark = Mark { offset: end as u32, count: count as u32 };
-    Ok((Content::Records(Segment::recovered(path.to_owned(), file, header, mark, kept)), length))
+    Ok((Content::Records(Segment::recovered(path.to_owned(), file, header, mark, kept).into()), length))
+}
+
+/// Makes gaps of all that `bytes` has from there on.
+fn mend(file: &File, bytes: &mut [u8], mut from: usize) -> io::Result<()> {
+    while from < bytes.len() {
+        let (head, length) = record::gap(&bytes[from..]);
+        file.write_all_at(&head, from as u64)?;
+        bytes[from..from + head.len()].copy_from_slice(&head);
+        from += length;
+    }
+    Ok(())
 }
 
 fn set_aside(path: &Path) -> io::Result<()> {

@@ -1,16 +1,18 @@
 //! One file of the journal: a header, then records, then zeros.
 //!
-//! Invariants: a file has its final name only when its header and all its blocks are there. A segment owns the positions
-//! from its base up to its base plus [`capacity`], whether there are records for them or not.
+//! Records are written by many threads at once, none of which waits for another: each is given its room in one step, fills it, and
+//! says so. Invariants: a file has its final name only when its header and all its blocks are there. A segment owns the positions
+//! from its base up to its base plus [`capacity`], whether there are records for them or not. What counts as committed was
+//! written whole, and so was everything before it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use memmap2::MmapMut;
+use memmap2::MmapRaw;
 
 use super::WriterId;
 use super::record::{self, Head, MIN_FRAME, OVERHEAD};
@@ -24,6 +26,11 @@ pub(super) const DRAFT: &str = "new";
 const MAGIC: &[u8; 8] = b"journal\n";
 const VERSION: u32 = 1;
 
+/// In [`Pace::given`]: no more will be.
+const SEALED: u64 = 1 << 63;
+/// How often it is looked whether nobody is in the middle of a record, one look right after the other.
+const LOOKS: u32 = 64;
+
 /// A segment on the disk, shared by who writes, reads and syncs it.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -35,12 +42,21 @@ pub(super) struct Segment {
     pub(super) file: File,
     /// Of the file.
     pub(super) bytes: u64,
-    /// A [`Mark`], packed: offset and count are published together.
+    /// A [`Mark`], packed: how far it was committed when that was last looked at.
     committed: AtomicU64,
-    /// No record will be added.
-    sealed: AtomicBool,
     /// The offset up to which it was synced.
     synced: AtomicU64,
+    pace: Pace,
+}
+
+/// What all writers change, away from what they only read.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Pace {
+    /// The room that was given out: a [`Mark`], packed, and [`SEALED`].
+    given: AtomicU64,
+    /// Records that have been written whole.
+    written: AtomicU32,
 }
 
 /// How far records go in a segment.
@@ -63,13 +79,19 @@ impl Mark {
     fn unpack(packed: u64) -> Self {
         Self { offset: packed as u32, count: (packed >> 32) as u32 }
     }
+
+    /// After one more record of so many bytes.
+    fn after(self, length: usize) -> Self {
+        Self { offset: self.offset + length as u32, count: self.count + 1 }
+    }
 }
 
 impl Segment {
     /// A segment that an earlier process left, with records up to `end`.
     pub(super) fn recovered(path: PathBuf, file: File, header: Header, end: Mark, bytes: u64) -> Self {
-        // Its process may have died before it synced.
-        Self { recovered: true, sealed: AtomicBool::new(true), ..Self::new(path, file, header, end, bytes) }
+        let segment = Self { recovered: true, ..Self::new(path, file, header, end, bytes) };
+        segment.seal();
+        segment
     }
 
     fn new(path: PathBuf, file: File, header: Header, end: Mark, bytes: u64) -> Self {
@@ -81,29 +103,55 @@ impl Segment {
             file,
             bytes,
             committed: AtomicU64::new(end.pack()),
-            sealed: AtomicBool::new(false),
+            // An earlier process may have died before it synced.
             synced: AtomicU64::new(0),
+            pace: Pace { given: AtomicU64::new(end.pack()), written: AtomicU32::new(end.count) },
         }
     }
 
-    /// How far there are records.
+    /// Room for a record of so many bytes that is its caller's alone, if there is any.
+    fn give(&self, length: usize) -> Option<Mark> {
+        let taken = self.pace.given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |given| {
+            let mark = Mark::unpack(given & !SEALED);
+            let has_room = given & SEALED == 0 && u64::from(mark.offset) + length as u64 <= self.bytes;
+            has_room.then(|| mark.after(length).pack())
+        });
+        taken.ok().map(Mark::unpack)
+    }
+
+    /// How far room was given out.
+    pub(super) fn given(&self) -> Mark {
+        Mark::unpack(self.pace.given.load(Ordering::Acquire) & !SEALED)
+    }
+
+    /// How far all records are whole, as far as can be told without waiting.
     pub(super) fn committed(&self) -> Mark {
+        for _ in 0..LOOKS {
+            // In this order: if no more has been given than was written before, all of it has been written.
+            let written = self.pace.written.load(Ordering::Acquire);
+            let given = self.given();
+            if given.count == written {
+                self.committed.fetch_max(given.pack(), Ordering::AcqRel);
+                return given;
+            }
+            std::hint::spin_loop();
+        }
         Mark::unpack(self.committed.load(Ordering::Acquire))
     }
 
-    /// Just past the position of the last record.
+    /// Just past the position of the last record that was given room.
     pub(super) fn end(&self) -> u64 {
-        self.base + u64::from(self.committed().count)
+        self.base + u64::from(self.given().count)
     }
 
-    /// Ask before [`Self::committed`]: then that is all there will ever be.
+    /// What has been given is all there will ever be.
     pub(super) fn is_sealed(&self) -> bool {
-        self.sealed.load(Ordering::Acquire)
+        self.pace.given.load(Ordering::Acquire) & SEALED != 0
     }
 
-    /// Ends it.
-    pub(super) fn seal(&self) {
-        self.sealed.store(true, Ordering::Release);
+    /// Ends it, and says where.
+    pub(super) fn seal(&self) -> Mark {
+        Mark::unpack(self.pace.given.fetch_or(SEALED, Ordering::AcqRel) & !SEALED)
     }
 
     /// Brings to the disk what was not yet.
@@ -117,12 +165,11 @@ impl Segment {
     }
 }
 
-/// A segment that is open for appending; there is one of each.
+/// A segment that is open for appending, by any number of threads; there is one of each.
 #[derive(Debug)]
 pub(super) struct Tail {
     pub(super) segment: Arc<Segment>,
-    map: MmapMut,
-    end: Mark,
+    map: MmapRaw,
 }
 
 impl Tail {
@@ -135,8 +182,8 @@ impl Tail {
             options.create(true).truncate(true).read(true).write(true).mode(0o600);
             let file = options.open(&draft)?;
             preallocate(&file, bytes)?;
-            let mut map = map(&file)?;
-            map[..HEADER].copy_from_slice(&header.write());
+            file.write_all_at(&header.write(), 0)?;
+            let map = MmapRaw::map_raw(&file)?;
             std::fs::rename(&draft, &path)?;
             Ok((file, map))
         })();
@@ -145,24 +192,30 @@ impl Tail {
             let _ = std::fs::remove_file(&draft);
         })?;
         let segment = Segment::new(path, file, header, Mark::START, bytes);
-        Ok(Self { segment: Arc::new(segment), map, end: Mark::START })
+        Ok(Self { segment: Arc::new(segment), map })
     }
 
     /// The position of the record, or `None` if it does not fit.
-    pub(super) fn append(&mut self, head: Head, payload: &[u8]) -> Option<u64> {
-        let start = self.end.offset as usize;
+    pub(super) fn append(&self, head: Head, payload: &[u8]) -> Option<u64> {
         let length = OVERHEAD + payload.len();
-        record::write(self.map.get_mut(start..start + length)?, head, payload);
-        let position = self.segment.base + u64::from(self.end.count);
-        self.end = Mark { offset: self.end.offset + length as u32, count: self.end.count + 1 };
-        self.segment.committed.store(self.end.pack(), Ordering::Release);
-        Some(position)
+        let mark = self.segment.give(length)?;
+        record::write(self.room(mark, length), head, payload);
+        self.segment.pace.written.fetch_add(1, Ordering::Release);
+        Some(self.segment.base + u64::from(mark.count))
     }
 
-    /// Ends the segment. The map is for whoever has the time to unmap it.
-    pub(super) fn seal(self) -> MmapMut {
-        self.segment.seal();
-        self.map
+    /// The room of a record, from when it was given until it is written.
+    #[expect(unsafe_code, reason = "no library lends parts of a mapped file to several threads")]
+    #[expect(clippy::mut_from_ref, reason = "see there")]
+    fn room(&self, mark: Mark, length: usize) -> &mut [u8] {
+        assert!(mark.offset as usize + length <= self.map.len(), "room beyond the map");
+        // SAFETY: the range lies within the map. It was given to the caller alone: `give` counts up and gives no room
+        // twice. So nobody in this process reads or writes these bytes while the slice lives. The file was made by this
+        // process a moment ago, under a name of its own in a directory that is private to this user and that one process
+        // alone owns; it is mapped once, here, and written nowhere else; the reader reads the file, never the map, and
+        // nothing beyond what is committed. Nobody shortens it before it is unmapped: only segments of earlier processes
+        // are cut. Its blocks are there, so no store is a SIGBUS for lack of space.
+        unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(mark.offset as usize), length) }
     }
 }
 
@@ -220,16 +273,6 @@ fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
         offset += piece;
     }
     Ok(())
-}
-
-#[expect(unsafe_code, reason = "no library maps a file for writing without it")]
-fn map(file: &File) -> io::Result<MmapMut> {
-    // SAFETY: the bytes of the map must change only through it while it lives. The file was made by this process a
-    // moment ago, under a name of its own in a directory that is private to this user and that one process alone owns;
-    // it is mapped once, here, and written nowhere else; the reader reads the file, never the map. Nobody shortens it
-    // before it is unmapped: only segments of earlier processes are cut. Its blocks are there, so no store is a SIGBUS
-    // for lack of space.
-    unsafe { MmapMut::map_mut(file) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
@@ -147,6 +147,93 @@ fn what_was_appended_survives_kill_9() {
     }
     assert!(last > ROUNDS as u64 && deleted, "{last} records, deleted: {deleted}");
     assert!(files(dir.path(), ".bad").is_empty());
+}
+
+const THREADS: usize = 3;
+
+/// Says of each thread how many records it has appended, now and then, until it is killed. Records go on from those of before.
+fn append_until_killed(dir: &Path, from: &str) {
+    say("");
+    let journal = small(dir);
+    std::thread::scope(|scope| {
+        for (thread, from) in from.split(' ').enumerate() {
+            let (journal, from): (_, u64) = (&journal, from.parse().unwrap());
+            scope.spawn(move || {
+                for number in from.. {
+                    journal.append(format!("{number} {thread}").as_bytes()).unwrap();
+                    if number % 64 == 0 {
+                        say(&format!("appended {thread} {number}"));
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_threads_appended_at_once_survives_kill_9() {
+    if let (Ok(dir), Ok(from)) = (std::env::var(CHILD_DIR), std::env::var(CHILD_FROM)) {
+        return append_until_killed(Path::new(&dir), &from);
+    }
+    let dir = TempDir::new().unwrap();
+    let mut counts = [0_u64; THREADS];
+    for round in 0..ROUNDS {
+        let said = run_and_kill_threads(dir.path(), counts);
+        let journal = small(dir.path());
+        let mut reader = journal.reader();
+        for (_, record) in drain(&mut reader) {
+            let (count, thread) = str::from_utf8(&record).unwrap().split_once(' ').unwrap();
+            let known = &mut counts[thread.parse::<usize>().unwrap()];
+            assert_eq!(
+                count.parse::<u64>().unwrap(),
+                *known,
+                "of thread {thread}: one is missing, or there twice"
+            );
+            *known += 1;
+        }
+        reader.release().unwrap();
+        for (thread, said) in said.into_iter().enumerate().filter_map(|(thread, said)| Some((thread, said?)))
+        {
+            assert!(
+                counts[thread] > said,
+                "round {round}: thread {thread} was told of {said}, {}",
+                counts[thread]
+            );
+        }
+    }
+    assert!(files(dir.path(), ".bad").is_empty());
+}
+
+/// What each thread of a child said last, which was killed in the middle of its work.
+fn run_and_kill_threads(dir: &Path, from: [u64; THREADS]) -> [Option<u64>; THREADS] {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(only("what_threads_appended_at_once_survives_kill_9"))
+        .env(CHILD_DIR, dir)
+        .env(CHILD_FROM, from.map(|from| from.to_string()).join(" "))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let listener = std::thread::spawn(move || {
+        let (mut said, mut lines) = ([None; THREADS], output.lines());
+        let mut kill_at = None;
+        while let Some(Ok(line)) = lines.next() {
+            let Some((thread, number)) = line.strip_prefix("appended ").and_then(|rest| rest.split_once(' '))
+            else {
+                continue;
+            };
+            // The last line may have been cut off: a number that is too small.
+            said[thread.parse::<usize>().unwrap()] = number.parse().ok();
+            let kill_at = *kill_at.get_or_insert_with(|| Instant::now() + random_ms(30));
+            if Instant::now() >= kill_at {
+                let _ = child.kill();
+            }
+        }
+        child.wait().unwrap();
+        said
+    });
+    listener.join().unwrap()
 }
 
 /// Fills the disk, or what this process may use of it, and frees it again.

@@ -198,7 +198,7 @@ impl Books {
             waiting.set(self.journal().waiting() as f64);
             oldest.set(self.oldest().as_secs_f64());
             fallbacks.absolute(self.ledger.fallbacks.load(Ordering::Relaxed));
-            hits.absolute(self.ledger.appended.load(Ordering::Relaxed));
+            hits.absolute(self.journal().appended());
             let memory = self.memory.stats();
             links.set(memory.links as f64);
             remembered.set(memory.bytes as f64);

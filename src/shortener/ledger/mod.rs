@@ -32,7 +32,6 @@ use record::{Click, Visit};
 #[derive(Debug)]
 pub struct Ledger {
     journal: Arc<Journal>,
-    appended: AtomicU64,
     fallbacks: AtomicU64,
     is_full: AtomicBool,
     /// Somebody waits for all that is in the journal to be counted.
@@ -54,7 +53,6 @@ impl Ledger {
     pub fn new(journal: Arc<Journal>) -> Self {
         Self {
             journal,
-            appended: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
             wanted: Notify::new(),
@@ -88,7 +86,6 @@ impl Ledger {
     fn append(&self, click: &Click<'_>) -> Result<(), Full> {
         match self.journal.append(&click.encode()) {
             Ok(_) => {
-                self.appended.fetch_add(1, Ordering::Relaxed);
                 if self.is_full.load(Ordering::Relaxed) && self.is_full.swap(false, Ordering::Relaxed) {
                     tracing::info!("the journal of clicks has room again");
                 }

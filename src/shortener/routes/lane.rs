@@ -58,7 +58,7 @@ impl Lane for ShortLinks {
                 .unwrap_or_default(),
         };
         let Followed::Open(link) = self.clerk.counted(code, link, visitor) else { return false };
-        OPEN.increment(1);
+        OPEN.add(1);
         found(out, request, link.target(), standing)
     }
 }

@@ -24,10 +24,11 @@ use crate::shortener::actor::Shortener;
 use crate::shortener::error::ShortenerError;
 use crate::shortener::messages::{FetchProtection, Unlock, Visit, Visited};
 use crate::shortener::model::{Key, Protection, ShortCode};
+use crate::telemetry::tally::Tally;
 
 /// Looked up once: this one counts at the pace of redirects.
-pub(super) static OPEN: LazyLock<metrics::Counter> =
-    LazyLock::new(|| metrics::counter!("ayrene_visits_total", "outcome" => "open"));
+pub(super) static OPEN: LazyLock<Tally> =
+    LazyLock::new(|| Tally::new(metrics::counter!("ayrene_visits_total", "outcome" => "open")));
 
 pub(super) type Links = web::Data<Mailbox<Shortener>>;
 pub(super) type Answer = Result<HttpResponse, ApiError>;
@@ -63,7 +64,7 @@ pub async fn follow(request: HttpRequest, links: Links, code: web::Path<String>)
     };
     match visited {
         Ok(Visited::Open(url)) => {
-            OPEN.increment(1);
+            OPEN.add(1);
             redirect(StatusCode::FOUND, &url)
         }
         Ok(Visited::Notice) => Ok(warning::notice(&code)),
