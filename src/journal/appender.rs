@@ -19,7 +19,7 @@ pub(super) struct Appender {
     next: Mutex<Next>,
 }
 
-/// What comes after the segment in use. [`Appender::tail`] changes under its lock only.
+/// What comes after the segment in use. [`Appender::tail`] changes under its lock only; without one there is no spare.
 #[derive(Debug)]
 struct Next {
     /// Made ahead.
@@ -74,9 +74,6 @@ impl Appender {
         if next.closed {
             return (Missing::Closed, None);
         }
-        if self.tail.load().is_none() {
-            next.roll_over(&self.tail);
-        }
         let missing = if next.spare.is_some() { Missing::Nothing } else { Missing::Segment };
         (missing, next.retired.take())
     }
@@ -122,10 +119,7 @@ impl Appender {
     /// Just past the last record that was given room, and how many there ever were, those found at the start with them.
     pub(super) fn end(&self) -> (u64, u64) {
         let next = lock(&self.next);
-        self.tail.load().as_ref().map_or((next.end, next.records), |tail| {
-            let count = u64::from(tail.segment.given().count);
-            (if count > 0 { tail.segment.base + count } else { next.end }, next.records + count)
-        })
+        self.tail.load().as_ref().map_or((next.end, next.records), |tail| next.after(tail))
     }
 }
 
@@ -141,13 +135,16 @@ impl Next {
     /// Ends the segment in use, be there another or not: so a full one can be read to its end and deleted.
     fn roll_over(&mut self, tail: &ArcSwapOption<Tail>) {
         if let Some(full) = tail.swap(self.spare.take().map(Arc::new)) {
-            let mark = full.segment.seal();
-            if mark.count > 0 {
-                self.end = full.segment.base + u64::from(mark.count);
-            }
-            self.records += u64::from(mark.count);
+            full.segment.seal();
+            (self.end, self.records) = self.after(&full);
             self.retired = Some(full);
         }
+    }
+
+    /// End and records with those that `tail` has so far.
+    fn after(&self, tail: &Tail) -> (u64, u64) {
+        let count = u64::from(tail.segment.given().count);
+        (if count > 0 { tail.segment.base + count } else { self.end }, self.records + count)
     }
 
     /// There is no use in making a segment now.

@@ -149,9 +149,9 @@ impl Segment {
         self.pace.given.load(Ordering::Acquire) & SEALED != 0
     }
 
-    /// Ends it, and says where.
-    pub(super) fn seal(&self) -> Mark {
-        Mark::unpack(self.pace.given.fetch_or(SEALED, Ordering::AcqRel) & !SEALED)
+    /// Ends it.
+    pub(super) fn seal(&self) {
+        self.pace.given.fetch_or(SEALED, Ordering::AcqRel);
     }
 
     /// Brings to the disk what was not yet.
