@@ -11,8 +11,8 @@ use super::record::{self, MAX_FRAME};
 use super::segment::{Mark, Segment};
 use super::{Journal, Position, WriterId, lock, recovery};
 
-/// What is read at once, in bytes.
-const CHUNK: usize = 256 * 1024;
+/// What is read at once, in bytes: not much more than is used, since what is left over is read again.
+const CHUNK: usize = 32 * 1024;
 
 /// The one that reads a journal. See [`Journal::reader`].
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Two things that nobody can know when a connection comes are put right under load. Where all clients come in on one
 //! processor, one worker has everything and is relieved of a part by one that idles: of those connections on which something
-//! happens, the half that came last, so that the others of one client stay together. And a worker goes where its packets come
+//! happens, those that came last, so that the others of one client stay together. And a worker goes where its packets come
 //! in: the system often lets two workers and their clients run crosswise, and that costs a third of the throughput.
 //! Invariant: a connection changes hands only while nothing of it is under way.
 
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::processor;
 #[cfg(test)]
 use super::team::Handed;
-use super::team::Team;
+use super::team::{Help, Team};
 
 /// How often it is looked how busy a worker is, that was idle and that was busy for more than [`SOME`] of the time.
 const LOOK_IDLE: Duration = Duration::from_millis(100);
@@ -137,23 +137,25 @@ impl Seat {
             let busy = ran.unwrap_or(before).saturating_sub(before).as_secs_f64();
             share = busy / looked.elapsed().as_secs_f64();
             looked = Instant::now();
-            let helper = self.team.was_busy(self.worker, (share * 1000.0) as u32);
+            let help = self.team.was_busy(self.worker, (share * 1000.0) as u32);
             let relief = self.relief.take();
-            *self.relief.borrow_mut() = relief.next(helper);
+            *self.relief.borrow_mut() = relief.next(help);
         }
     }
 }
 
 impl Relief {
-    /// What follows after a while, if `helper` has little to do compared to us.
-    fn next(self, helper: Option<usize>) -> Self {
-        match (self, helper) {
+    /// What follows after a while, if there is `help`.
+    fn next(self, help: Option<Help>) -> Self {
+        match (self, help) {
             (_, None) => Self::None,
-            (Self::Survey(used), Some(to)) => match used.iter().nth(used.len().div_ceil(2).saturating_sub(1))
-            {
-                Some(after) => Self::Give { after: *after, to },
-                None => Self::None,
-            },
+            (Self::Survey(used), Some(Help { worker: to, part })) => {
+                let given = (used.len() as f64 * part) as usize;
+                match used.iter().nth_back(given) {
+                    Some(after) if given > 0 => Self::Give { after: *after, to },
+                    _ => Self::None,
+                }
+            }
             (Self::None | Self::Give { .. }, Some(_)) => Self::Survey(BTreeSet::new()),
         }
     }
@@ -164,19 +166,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_later_half_of_those_in_use_is_given() {
-        let surveyed = |used: &[u64]| Relief::Survey(used.iter().copied().collect()).next(Some(1));
-        assert!(matches!(surveyed(&[3, 9, 4, 7]), Relief::Give { after: 4, to: 1 }));
-        assert!(matches!(surveyed(&[3, 9, 4]), Relief::Give { after: 4, to: 1 }));
+    fn of_those_in_use_the_last_ones_are_given() {
+        let surveyed = |used: &[u64], part: f64| {
+            Relief::Survey(used.iter().copied().collect()).next(Some(Help { worker: 1, part }))
+        };
+        assert!(matches!(surveyed(&[3, 9, 4, 7], 0.5), Relief::Give { after: 4, to: 1 }));
+        assert!(matches!(surveyed(&[3, 9, 4], 0.5), Relief::Give { after: 4, to: 1 }));
+        assert!(matches!(surveyed(&[3, 9, 4, 7], 0.25), Relief::Give { after: 7, to: 1 }));
         // One alone is best where it is.
-        assert!(matches!(surveyed(&[3]), Relief::Give { after: 3, to: 1 }));
-        assert!(matches!(surveyed(&[]), Relief::None));
+        assert!(matches!(surveyed(&[3], 0.5), Relief::None));
+        assert!(matches!(surveyed(&[], 0.5), Relief::None));
     }
 
     #[test]
     fn before_anything_is_given_it_is_looked_what_is_in_use() {
-        assert!(matches!(Relief::None.next(Some(1)), Relief::Survey(_)));
-        assert!(matches!(Relief::Give { after: 1, to: 1 }.next(Some(1)), Relief::Survey(_)));
+        let help = Some(Help { worker: 1, part: 0.5 });
+        assert!(matches!(Relief::None.next(help), Relief::Survey(_)));
+        assert!(matches!(Relief::Give { after: 1, to: 1 }.next(help), Relief::Survey(_)));
         assert!(matches!(Relief::Survey(BTreeSet::from([1])).next(None), Relief::None));
     }
 }

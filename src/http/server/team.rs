@@ -18,10 +18,10 @@ use super::processor;
 /// A worker may have this many connections more than the one with the fewest, and a quarter more than it, before it leaves
 /// those that come to others.
 const SLACK: usize = 128;
-/// A worker that is busy for this share of the time, in thousandths, and ...
-const BUSY: u32 = 300;
-/// ... this many times as busy as another, has too much.
-const IMBALANCE: u32 = 4;
+/// Who has too much: a worker that is busy for the first share of the time, in thousandths, or more, while another is so for no
+/// more than the second share of that, in hundredths. Where there is time to spare, keeping a client's connections together
+/// is worth more than an even share of the work; where there is none, the others' is the only one.
+const TOO_MUCH: [(u32, u32); 2] = [(300, 25), (900, 80)];
 
 /// How many connections each worker has.
 #[derive(Debug)]
@@ -80,6 +80,14 @@ pub(in crate::http) struct Handed {
     pub(super) is_known: bool,
 }
 
+/// Who relieves a worker.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Help {
+    pub(super) worker: usize,
+    /// Of the work, after which both have as much to do.
+    pub(super) part: f64,
+}
+
 /// All workers of a server.
 #[derive(Debug)]
 pub(super) struct Team {
@@ -134,12 +142,17 @@ impl Team {
     }
 
     /// `worker` was so busy lately; who, of the others, should relieve it?
-    pub(super) fn was_busy(&self, worker: usize, thousandths: u32) -> Option<usize> {
+    pub(super) fn was_busy(&self, worker: usize, thousandths: u32) -> Option<Help> {
         self.busy[worker].store(thousandths, Ordering::Relaxed);
         let busy = |other: &usize| self.busy[*other].load(Ordering::Relaxed);
         let idlest = (0..self.busy.len()).min_by_key(busy)?;
-        (thousandths >= BUSY && thousandths >= IMBALANCE * busy(&idlest) && self.loads.leave_to(idlest))
-            .then_some(idlest)
+        let others = busy(&idlest);
+        let is_too_much =
+            |(own, other): &(u32, u32)| thousandths >= *own && others * 100 <= thousandths * other;
+        (TOO_MUCH.iter().any(is_too_much) && self.loads.leave_to(idlest)).then(|| Help {
+            worker: idlest,
+            part: f64::from(thousandths - others) / f64::from(2 * thousandths),
+        })
     }
 }
 
@@ -180,7 +193,17 @@ mod tests {
         assert_eq!(team.was_busy(1, 200), None);
         assert_eq!(team.was_busy(2, 100), None);
         assert_eq!(team.was_busy(0, 399), None);
-        assert_eq!(team.was_busy(0, 400), Some(2));
+        assert_eq!(team.was_busy(0, 400), Some(Help { worker: 2, part: 0.375 }));
+    }
+
+    #[test]
+    fn a_worker_with_no_time_left_is_relieved_by_one_that_has_some() {
+        let (team, _inboxes) = Team::new(2, 1_000);
+        assert_eq!(team.was_busy(1, 720).map(|help| help.worker), Some(0));
+        assert_eq!(team.was_busy(0, 899), None);
+        assert_eq!(team.was_busy(0, 900), Some(Help { worker: 1, part: 0.1 }));
+        assert_eq!(team.was_busy(1, 801), None);
+        assert_eq!(team.was_busy(0, 1_000), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::sync::{Notify, watch};
 
-use super::memory::{Memory, Recalled, Remembered};
+use super::memory::{Front, Memory, Recalled, Remembered};
 use super::model::ShortCode;
 use super::safety::Lists;
 use super::visitor::{AgentClasses, Visitor, referrer_host};
@@ -158,20 +158,19 @@ impl Clerk {
         }
     }
 
-    /// What is known of the link at `code`.
-    pub(super) fn recall(&self, code: &str) -> Recalled {
-        self.under_lists(|edition| self.memory.recall(code, edition))
+    /// A memory for the current thread alone.
+    pub(super) fn front(&self) -> Front {
+        Front::new(self.memory.clone())
     }
 
-    /// Lets `look` know the edition of the lists of blocked hosts.
-    fn under_lists<T>(&self, look: impl FnOnce(Option<&str>) -> T) -> T {
-        let lists = self.lists.blocking();
-        look(lists.as_ref().and_then(|lists| lists.edition()))
+    /// The link at `code`, if it is known that anybody may follow it.
+    pub(super) fn recall<'a>(&self, front: &'a mut Front, code: &str) -> Option<&'a Remembered> {
+        self.lists.under_edition(|edition| front.recall(code, edition))
     }
 
     /// Follows the link at `code` if it is remembered; `visitor` is asked for only if that matters.
     pub(super) fn follow(&self, code: &str, visitor: impl FnOnce() -> Visitor) -> Followed {
-        match self.recall(code) {
+        match self.lists.under_edition(|edition| self.memory.recall(code, edition)) {
             Recalled::Open(link) => self.counted(code, link, visitor),
             Recalled::Guarded => Followed::Guarded,
             Recalled::Unknown => Followed::Unknown,
@@ -180,7 +179,7 @@ impl Clerk {
 
     /// The same, now that the datastore does not answer.
     pub(super) fn follow_stale(&self, code: &str, visitor: impl FnOnce() -> Visitor) -> Followed {
-        match self.under_lists(|edition| self.memory.recall_stale(code, edition)) {
+        match self.lists.under_edition(|edition| self.memory.recall_stale(code, edition)) {
             Some(link) => self.counted(code, link, visitor),
             None => Followed::Unknown,
         }
@@ -204,7 +203,13 @@ impl Clerk {
         }
     }
 
-    fn note(&self, code: &str, link: &Remembered, visitor: impl FnOnce() -> Visitor) -> Result<(), Full> {
+    /// Notes a click on a remembered link, before it is answered.
+    pub(super) fn note(
+        &self,
+        code: &str,
+        link: &Remembered,
+        visitor: impl FnOnce() -> Visitor,
+    ) -> Result<(), Full> {
         let created_ms = link.created_ms();
         if !link.records() {
             return self.ledger.append(&Click { code, created_ms, counts: true, visit: None });

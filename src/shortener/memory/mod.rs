@@ -1,19 +1,20 @@
 //! What this process remembers of links, so that following one asks nobody.
 //!
-//! Owns the cache of plain open links, shared by all workers, and the proof that it is fresh. Invariants: a link is
+//! Owns the cache of plain open links, shared by all workers, what each has of it for itself, and the proof that it is fresh. Invariants: a link is
 //! recalled as fresh only if nothing that changed it more than [`FRESH_US`] ago can be unknown here; a change made through
 //! this process is known before it is answered; what is remembered is bounded in bytes.
 //!
 //! Only links that anybody may follow to a target that is not blocked are remembered with their target. Of others it
 //! is remembered that they have to be asked for each time, which saves a look at them and decides nothing.
 //!
-//! See [`freshness`] for the proof and [`ear`] for who keeps it up.
+//! See [`freshness`] for the proof, [`ear`] for who keeps it up, and [`front`] for what each worker has to itself.
 
 mod ear;
 mod freshness;
+mod front;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
 use compact_str::CompactString;
@@ -24,6 +25,7 @@ use triomphe::ThinArc;
 use super::model::ShortCode;
 pub use ear::listen;
 use freshness::Freshness;
+pub(super) use front::Front;
 
 /// How long ago the last proof may be, in microseconds. The contract is a quarter of a second; the rest is for the way.
 pub(super) const FRESH_US: u64 = 200_000;
@@ -142,13 +144,32 @@ impl Weighter<CompactString, Kept> for ByBytes {
 #[derive(Debug)]
 pub struct Memory {
     links: Cache<CompactString, Kept, ByBytes, RandomState>,
-    /// Changes heard of so far, by a hash of the code; whoever writes holds the lock.
-    gates: Box<[Mutex<u64>]>,
+    /// By a hash of the code.
+    gates: Box<[Gate]>,
     hasher: RandomState,
     freshness: Freshness,
     stale_us: u64,
     stale_serves: AtomicU64,
     misses: AtomicU64,
+}
+
+/// Where changes and readings of some links meet.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Changes heard of so far, each counted when the link is remembered no more.
+    changes: AtomicU64,
+    /// Held by whoever writes.
+    writing: Mutex<()>,
+}
+
+impl Gate {
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn write(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How the memory does.
@@ -178,7 +199,7 @@ impl Memory {
         let links = Cache::with_options(options, ByBytes, hasher.clone(), DefaultLifecycle::default());
         Self {
             links,
-            gates: (0..GATES).map(|_| Mutex::default()).collect(),
+            gates: (0..GATES).map(|_| Gate::default()).collect(),
             hasher,
             freshness: Freshness::new(),
             stale_us: stale_secs * 1_000_000,
@@ -192,34 +213,31 @@ impl Memory {
         match self.links.get(code) {
             None => Recalled::Unknown,
             Some(Kept::Guarded) => Recalled::Guarded,
-            Some(Kept::Open(link)) if link.about().edition.as_deref() != edition => Recalled::Unknown,
-            Some(Kept::Open(link)) => {
-                let now_us = self.freshness.now_us();
-                let About { read_us, epoch, .. } = *link.about();
-                if self.freshness.age_us(read_us, epoch, now_us) <= FRESH_US {
-                    return Recalled::Open(link);
-                }
-                if !self.freshness.is_away(now_us) {
-                    return Recalled::Unknown;
-                }
-                self.stale(link, now_us).map_or(Recalled::Unknown, Recalled::Open)
-            }
+            Some(Kept::Open(link)) if self.proves(&link, edition) => Recalled::Open(link),
+            Some(Kept::Open(_)) if !self.is_alone() => Recalled::Unknown,
+            Some(Kept::Open(link)) => self.stale(link, edition).map_or(Recalled::Unknown, Recalled::Open),
         }
+    }
+
+    /// Whether `link` is fresh, and `edition` is what it was held against.
+    fn proves(&self, link: &Remembered, edition: Option<&str>) -> bool {
+        let About { read_us, epoch, edition: held_against, .. } = link.about();
+        held_against.as_deref() == edition
+            && self.freshness.age_us(*read_us, *epoch, self.freshness.now_us()) <= FRESH_US
     }
 
     /// The same, now that the datastore has been asked and does not answer.
     pub(super) fn recall_stale(&self, code: &str, edition: Option<&str>) -> Option<Remembered> {
         match self.links.get(code)? {
-            Kept::Open(link) if link.about().edition.as_deref() == edition => {
-                self.stale(link, self.freshness.now_us())
-            }
-            _ => None,
+            Kept::Open(link) => self.stale(link, edition),
+            Kept::Guarded => None,
         }
     }
 
-    fn stale(&self, link: Remembered, now_us: u64) -> Option<Remembered> {
-        let About { read_us, epoch, .. } = *link.about();
-        if self.freshness.last_age_us(read_us, epoch, now_us) > self.stale_us {
+    fn stale(&self, link: Remembered, edition: Option<&str>) -> Option<Remembered> {
+        let About { read_us, epoch, edition: held_against, .. } = link.about();
+        let age_us = self.freshness.last_age_us(*read_us, *epoch, self.freshness.now_us());
+        if held_against.as_deref() != edition || age_us > self.stale_us {
             return None;
         }
         self.stale_serves.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +248,7 @@ impl Memory {
     pub(super) fn begin_reading(&self, code: &ShortCode) -> Reading {
         self.misses.fetch_add(1, Ordering::Relaxed);
         Reading {
-            changes: *self.gate(code.as_str()),
+            changes: self.changes(self.hash(code.as_str())),
             epoch: self.freshness.epoch(),
             began_us: self.freshness.now_us(),
         }
@@ -250,22 +268,33 @@ impl Memory {
     }
 
     fn keep(&self, code: &ShortCode, reading: Reading, kept: Kept) {
-        let gate = self.gate(code.as_str());
-        if *gate == reading.changes {
+        let gate = self.gate(self.hash(code.as_str()));
+        let _writing = gate.write();
+        if gate.changes() == reading.changes {
             self.links.insert(code.as_str().into(), kept);
         }
     }
 
     /// The link at `code` has changed.
     pub(super) fn forget(&self, code: &str) {
-        let mut gate = self.gate(code);
-        *gate += 1;
+        let gate = self.gate(self.hash(code));
+        let _writing = gate.write();
         self.links.remove(code);
+        // After it: who sees the new count finds the link no more.
+        gate.changes.fetch_add(1, Ordering::Release);
     }
 
-    fn gate(&self, code: &str) -> std::sync::MutexGuard<'_, u64> {
-        let place = self.hasher.hash_one(code) as usize % GATES;
-        self.gates[place].lock().unwrap_or_else(PoisonError::into_inner)
+    fn hash(&self, code: &str) -> u64 {
+        self.hasher.hash_one(code)
+    }
+
+    /// Changes heard of so far of links with that hash and of some others.
+    fn changes(&self, hash: u64) -> u64 {
+        self.gate(hash).changes()
+    }
+
+    fn gate(&self, hash: u64) -> &Gate {
+        &self.gates[hash as usize % GATES]
     }
 
     pub(super) fn stats(&self) -> MemoryStats {

@@ -3,6 +3,8 @@
 //! Invariant: what is answered here, [`super::redirect`] would answer alike; what is not as plain as that is left to it,
 //! uncounted.
 
+use std::cell::RefCell;
+
 use actix_web::http::header;
 use actix_web::web;
 
@@ -10,23 +12,25 @@ use super::redirect::OPEN;
 use crate::http::client::{self, TrustedProxies};
 use crate::http::lane::answer::found;
 use crate::http::lane::{Head, Lane};
-use crate::http::rate_limit::{LimitedAction, RateLimits, Verdict};
-use crate::shortener::ledger::{Clerk, Followed};
-use crate::shortener::memory::Recalled;
+use crate::http::rate_limit::{Advance, LimitedAction, RateLimits, Verdict};
+use crate::shortener::ledger::Clerk;
+use crate::shortener::memory::Front;
 use crate::shortener::visitor::Visitor;
 
 /// Follows short links for the connections of one worker.
 #[derive(Debug)]
 pub struct ShortLinks {
     clerk: Clerk,
+    front: RefCell<Front>,
     proxies: web::Data<TrustedProxies>,
-    limits: web::Data<RateLimits>,
+    limit: Advance,
 }
 
 impl ShortLinks {
     /// A worker's own.
     pub fn new(clerk: Clerk, proxies: web::Data<TrustedProxies>, limits: web::Data<RateLimits>) -> Self {
-        Self { clerk, proxies, limits }
+        let limit = Advance::new(limits, LimitedAction::Redirect);
+        Self { front: RefCell::new(clerk.front()), clerk, proxies, limit }
     }
 }
 
@@ -36,14 +40,15 @@ impl Lane for ShortLinks {
         let Some(code) = request.path.strip_prefix('/').filter(|_| request.query.is_empty()) else {
             return false;
         };
-        let Recalled::Open(link) = self.clerk.recall(code) else { return false };
+        let mut front = self.front.borrow_mut();
+        let Some(link) = self.clerk.recall(&mut front, code) else { return false };
         if self.clerk.is_full() {
             return false;
         }
         let ip = request.client(&self.proxies);
-        let standing = match self.limits.check(LimitedAction::Redirect, ip) {
+        let standing = match self.limit.check(ip) {
             Verdict::Unlimited => None,
-            Verdict::Within(standing) => Some((self.limits.get_ref(), standing)),
+            Verdict::Within(standing) => Some((self.limit.limits(), standing)),
             Verdict::Over { .. } => return false,
         };
         let visitor = || Visitor {
@@ -57,7 +62,9 @@ impl Lane for ShortLinks {
                 .map(client::cleaned_user_agent)
                 .unwrap_or_default(),
         };
-        let Followed::Open(link) = self.clerk.counted(code, link, visitor) else { return false };
+        if self.clerk.note(code, link, visitor).is_err() {
+            return false;
+        }
         OPEN.add(1);
         found(out, request, link.target(), standing)
     }

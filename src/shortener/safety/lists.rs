@@ -7,9 +7,10 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -90,7 +91,7 @@ struct ListFile {
 /// The lists that are in force, shared by all threads.
 #[derive(Debug)]
 pub struct Lists {
-    current: RwLock<Arc<HostLists>>,
+    current: ArcSwap<HostLists>,
     files: Mutex<Vec<ListFile>>,
     starter: Arc<HostSet>,
     may_block: bool,
@@ -116,7 +117,7 @@ impl Lists {
             files.push(ListFile { path, kind, seen: Ok(look), hosts: Arc::new(hosts) });
         }
         Ok(Self {
-            current: RwLock::new(Arc::new(in_force(&starter, &files))),
+            current: ArcSwap::from_pointee(in_force(&starter, &files)),
             files: Mutex::new(files),
             starter,
             may_block: !config.blocked_lists.is_empty(),
@@ -127,12 +128,18 @@ impl Lists {
 
     /// Those of this moment.
     pub fn current(&self) -> Arc<HostLists> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.load_full()
     }
 
     /// The same for who wants to know what is blocked; nothing, at no cost, where no file says it.
     pub fn blocking(&self) -> Option<Arc<HostLists>> {
         self.may_block.then(|| self.current())
+    }
+
+    /// Lets `look` know the edition of what is blocked, in a way that shares nothing between threads.
+    pub fn under_edition<T>(&self, look: impl FnOnce(Option<&str>) -> T) -> T {
+        let lists = self.may_block.then(|| self.current.load());
+        look(lists.as_ref().and_then(|lists| lists.edition()))
     }
 
     /// Follows the files, on the current thread, until the task is aborted. SIGHUP reads all of them again.
@@ -177,8 +184,7 @@ impl Lists {
             }
         }
         if changed {
-            let lists = Arc::new(in_force(&self.starter, &files));
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = lists;
+            self.current.store(Arc::new(in_force(&self.starter, &files)));
         }
     }
 }
