@@ -10,7 +10,7 @@ use compact_str::CompactString;
 
 use super::{Memory, Recalled, Remembered};
 
-/// Links held at most, each in a cache line of its own.
+/// Links held at most, each in a cache line of its own: half a megabyte, and what the shared memory has dropped meanwhile.
 const PLACES: usize = 8192;
 /// Uses until the shared memory is asked again: it gives room to what it is asked for.
 const USES: u8 = 64;
