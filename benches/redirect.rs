@@ -163,15 +163,16 @@ fn compare(plan: &Plan, report: &mut Value) -> Result<(), Failure> {
             let requests = traffic::requests(spread, links, path);
             let driver =
                 Driver::new(scratch.path(), requests, &plan.options.cores, plan.options.connections)?;
+            if expected == FOUND {
+                walk(&driver, &contenders)?;
+            }
             report["scenarios"][name] = rounds(plan, name, &driver, &contenders, expected)?;
         }
     }
     if plan.has("load") {
         let requests = traffic::requests(Spread::Zipf, plan.links, traffic::seeded);
         let driver = Driver::new(scratch.path(), requests, &plan.options.cores, plan.options.connections)?;
-        for contender in &contenders {
-            driver.walk(&contender.process, FOUND)?;
-        }
+        walk(&driver, &contenders)?;
         report["load"] = offered::run(plan, &driver, &contenders)?;
         plot::load(&plan.plots, &report["load"])?;
     }
@@ -201,6 +202,7 @@ fn rounds(
     for _ in 0..plan.options.rounds {
         for (contender, rounds) in contenders.iter().zip(&mut rounds) {
             rounds.push(driver.closed(&contender.process, expected, plan.options.duration)?);
+            contender.finish()?;
         }
     }
     let reference = rounds.last().filter(|_| contenders.len() > 2).cloned();
@@ -253,6 +255,15 @@ fn rounds(
     Ok(json!(rows))
 }
 
+/// Everybody is asked for every link once: redirects of known links are what is compared.
+fn walk(driver: &Driver, contenders: &[Contender]) -> Result<(), Failure> {
+    for contender in contenders {
+        driver.walk(&contender.process, FOUND)?;
+        contender.finish()?;
+    }
+    Ok(())
+}
+
 /// Everybody gets one uncounted second of the same load.
 fn warm_up(driver: &Driver, contenders: &[Contender], expected: &'static str) -> Result<(), Failure> {
     for contender in contenders {
@@ -263,6 +274,7 @@ fn warm_up(driver: &Driver, contenders: &[Contender], expected: &'static str) ->
                 format!("{name}: {} of {} requests without {expected}", round.errors, round.answers).into()
             );
         }
+        contender.finish()?;
     }
     Ok(())
 }

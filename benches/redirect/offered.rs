@@ -47,6 +47,7 @@ pub(crate) fn run(plan: &Plan, driver: &Driver, contenders: &[Contender]) -> Res
         for _ in 0..rounds {
             for (contender, outcomes) in compared.iter().zip(&mut outcomes) {
                 outcomes.push(driver.at_rate(&contender.process, FOUND, plan.options.duration, rate)?);
+                contender.finish()?;
             }
         }
         for (contender, outcomes) in compared.iter().zip(&outcomes) {

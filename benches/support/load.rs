@@ -6,7 +6,9 @@
 //!
 //! Invariant: a request is sent alone on its connection (no pipelining) and ends in exactly one of the outcome's counts.
 //! At a fixed rate latency runs from the moment at which a request was due, so a server that stalls is charged for all
-//! that waited behind the stall (this is what corrects for coordinated omission).
+//! that waited behind the stall (this is what corrects for coordinated omission). What is due in the first [`SETTLING`] is
+//! answered and counted like all else, but its latency is not: connections have just been opened then, wherever their threads
+//! happened to start.
 
 #[path = "wire.rs"]
 mod wire;
@@ -22,6 +24,8 @@ use wire::{Connection, Progress, Ticker};
 
 /// At a fixed rate requests are due at multiples of this: one wake-up sends all that are due.
 const TICK: Duration = Duration::from_micros(100);
+/// At a fixed rate latency is measured from then on, for as long as the load is to last.
+const SETTLING: Duration = Duration::from_millis(500);
 /// How long the last answers are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A server that is away is tried again after this long.
@@ -180,6 +184,8 @@ struct Worker<'a> {
     schedule: Option<Schedule>,
     position: usize,
     started: Instant,
+    /// Latency is measured of what is due from then on.
+    settled: Instant,
     deadline: Instant,
     outcome: Outcome,
 }
@@ -198,6 +204,7 @@ impl<'a> Worker<'a> {
                 Some(Schedule { ticks_per_request: each, next: 0 })
             }
         };
+        let settled = started + if schedule.is_some() { SETTLING } else { Duration::ZERO };
         Ok(Self {
             load,
             requests,
@@ -211,7 +218,8 @@ impl<'a> Worker<'a> {
             schedule,
             position: index * spread,
             started,
-            deadline: started + load.duration,
+            settled,
+            deadline: settled + load.duration,
             outcome: Outcome::empty(),
         })
     }
@@ -280,7 +288,7 @@ impl<'a> Worker<'a> {
             let Some(slot) = self.idle.pop_front() else { return };
             schedule.next += 1;
             // The first of a batch says how late we look; those behind it waited for the same glance.
-            if std::mem::take(&mut fresh) {
+            if std::mem::take(&mut fresh) && due >= self.settled {
                 let late = now.saturating_duration_since(due.max(self.idle_since)).as_micros() as u64;
                 self.outcome.lateness.saturating_record(late.max(1));
             }
@@ -307,8 +315,10 @@ impl<'a> Worker<'a> {
             Progress::Answered { due, expected, closing } => {
                 if expected {
                     self.outcome.answered += 1;
-                    let micros = due.elapsed().as_micros() as u64;
-                    self.outcome.latency.saturating_record(micros.max(1));
+                    if due >= self.settled {
+                        let micros = due.elapsed().as_micros() as u64;
+                        self.outcome.latency.saturating_record(micros.max(1));
+                    }
                 } else {
                     self.outcome.others += 1;
                 }

@@ -168,6 +168,13 @@ pub(crate) fn target(address: SocketAddr, path: &str) -> io::Result<Option<Strin
     Ok(target)
 }
 
+/// What a server says of itself under this name, without labels.
+pub(crate) fn metric(address: SocketAddr, name: &str) -> io::Result<Option<f64>> {
+    let answer = exchange(address, "GET /metrics", "", "")?;
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(value.and_then(|value| value.trim().parse().ok()))
+}
+
 fn exchange(address: SocketAddr, what: &str, headers: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "{what} HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n{headers}\r\n{body}")?;

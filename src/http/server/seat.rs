@@ -1,18 +1,21 @@
 //! A worker's place among the others, and on the processors.
 //!
-//! Two things that nobody can know when a connection comes are put right under load. Where all clients come in on one
+//! Three things that nobody can know when a connection comes are put right under load. Where all clients come in on one
 //! processor, one worker has everything and is relieved of a part by one that idles: of those connections on which something
-//! happens, those that came last, so that the others of one client stay together. And a worker goes where its packets come
-//! in: the system often lets two workers and their clients run crosswise, and that costs a third of the throughput.
+//! happens, those that came last, so that the others of one client stay together. Where some connections come in on another
+//! processor than most of their worker's, and on the same as most of another's, they are given to that one. And a worker
+//! goes where its packets come in: the system often lets two workers and their clients run crosswise. Connections that are
+//! mixed, or crosswise, cost a third of the throughput.
 //! Invariant: a connection changes hands only while nothing of it is under way.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 #[cfg(test)]
 use tokio::sync::mpsc;
 
@@ -25,10 +28,18 @@ use super::team::{Help, Team};
 const LOOK_IDLE: Duration = Duration::from_millis(100);
 const LOOK_BUSY: Duration = Duration::from_millis(25);
 const SOME: f64 = 0.1;
-/// One in so many quiet moments is for a look at where packets come in.
+/// One in so many quiet moments is for a look at where packets come in, and after so many it is time to look how busy a worker
+/// is that was idle.
 const EVERY: u32 = 512;
 /// After so many looks at packets from elsewhere, one after the other, the worker goes there.
 const CERTAIN: u32 = 3;
+/// A busy worker surveys its connections once in so many looks, so that each is found astray twice before it is given away.
+const SURVEY: u32 = 4;
+/// So many of them are asked where they come in.
+const ASKED: usize = 256;
+
+/// Connections in use, by number, and the processors that they come in on.
+type Used = BTreeMap<u64, Option<usize>>;
 
 /// What a worker does for balance.
 #[derive(Debug, Default)]
@@ -36,9 +47,25 @@ enum Relief {
     #[default]
     None,
     /// Looks which connections are in use.
-    Survey(BTreeSet<u64>),
-    /// Gives those in use that came after this one to another worker.
-    Give { after: u64, to: usize },
+    Survey(Used),
+    /// Gives some to another worker.
+    Give { which: Which, to: usize },
+}
+
+/// Connections, of those in use.
+#[derive(Debug)]
+enum Which {
+    After(u64),
+    These(BTreeSet<u64>),
+}
+
+impl Which {
+    fn has(&self, number: u64) -> bool {
+        match self {
+            Self::After(last) => number > *last,
+            Self::These(numbers) => numbers.contains(&number),
+        }
+    }
 }
 
 /// A worker's place among the others.
@@ -49,7 +76,11 @@ pub struct Seat {
     /// Connections that have come.
     came: Cell<u64>,
     relief: RefCell<Relief>,
+    /// Connections that came in elsewhere than most when that was looked at last.
+    astray: RefCell<BTreeSet<u64>>,
     quiet_moments: Cell<u32>,
+    /// There is something to do again.
+    stirred: Notify,
     /// Looks at packets from elsewhere.
     apart: Cell<u32>,
 }
@@ -61,7 +92,9 @@ impl Seat {
             worker,
             came: Cell::default(),
             relief: RefCell::default(),
+            astray: RefCell::default(),
             quiet_moments: Cell::default(),
+            stirred: Notify::new(),
             apart: Cell::default(),
         })
     }
@@ -79,7 +112,7 @@ impl Seat {
         let mut inboxes = inboxes.into_iter();
         [0, 1].map(|worker| {
             let seat = Self::new(team.clone(), worker);
-            *seat.relief.borrow_mut() = Relief::Give { after: 0, to: 1 - worker };
+            *seat.relief.borrow_mut() = Relief::Give { which: Which::After(0), to: 1 - worker };
             (seat, inboxes.next().unwrap_or_else(|| unreachable!("one each")))
         })
     }
@@ -95,15 +128,20 @@ impl Seat {
     pub fn quiet(&self, number: u64, stream: &TcpStream) -> bool {
         self.quiet_moments.update(|moments| (moments + 1) % EVERY);
         if self.quiet_moments.get() == 0 {
+            self.stirred.notify_waiters();
             self.go_near(stream);
         }
         match &mut *self.relief.borrow_mut() {
             Relief::None => false,
             Relief::Survey(used) => {
-                used.insert(number);
+                if used.len() < ASKED {
+                    used.entry(number).or_insert_with(|| processor::of_packets(stream));
+                } else {
+                    used.entry(number).or_default();
+                }
                 false
             }
-            Relief::Give { after, .. } if number <= *after => false,
+            Relief::Give { which, .. } if !which.has(number) => false,
             Relief::Give { to, .. } => match self.team.hand(stream, *to, true) {
                 Ok(()) => true,
                 Err(error) => {
@@ -128,35 +166,66 @@ impl Seat {
         }
     }
 
-    /// Sees to it again and again that this worker has no more to do than the others.
+    /// Sees to it again and again that this worker has no more to do than the others, and the connections that it should.
     pub(super) async fn keep_balance(self: Rc<Self>) {
         let (mut looked, mut ran, mut share) = (Instant::now(), processor::time(), 0.0);
-        while let Some(before) = ran {
-            actix::clock::sleep(if share > SOME { LOOK_BUSY } else { LOOK_IDLE }).await;
+        let mut looks = 0;
+        while let (Some(before), true) = (ran, self.team.has_others()) {
+            if share > SOME {
+                actix::clock::sleep(LOOK_BUSY).await;
+            } else {
+                // All clients may come at once, and on one processor.
+                let _ = actix::clock::timeout(LOOK_IDLE, self.stirred.notified()).await;
+            }
             ran = processor::time();
             let busy = ran.unwrap_or(before).saturating_sub(before).as_secs_f64();
             share = busy / looked.elapsed().as_secs_f64();
             looked = Instant::now();
+            looks = (looks + 1) % SURVEY;
             let help = self.team.was_busy(self.worker, (share * 1000.0) as u32);
-            let relief = self.relief.take();
-            *self.relief.borrow_mut() = relief.next(help);
+            let relief = match (self.relief.take(), help) {
+                (Relief::Survey(used), Some(help)) => Relief::of(&used, help),
+                (Relief::Survey(used), None) => self.sort(&used),
+                (_, None) if share <= SOME || looks != 0 => Relief::None,
+                _ => Relief::Survey(Used::new()),
+            };
+            *self.relief.borrow_mut() = relief;
         }
+    }
+
+    /// Gives away connections that have come in, twice now, where another worker's do and not where most of this one's do.
+    fn sort(&self, used: &Used) -> Relief {
+        let mut counts = BTreeMap::<usize, usize>::new();
+        used.values().flatten().for_each(|processor| *counts.entry(*processor).or_default() += 1);
+        // Twice as good is a processor that no other worker has most of its connections from: else two that have the same
+        // mixture would both keep it.
+        let claim = |(processor, count): &(&usize, &usize)| {
+            *count * if self.team.is_taken(**processor, self.worker) { 1 } else { 2 }
+        };
+        let Some(home) = counts.iter().max_by_key(claim).map(|(processor, _)| *processor) else {
+            return Relief::None;
+        };
+        self.team.settle(self.worker, home);
+        let astray = || used.iter().filter(|(_, processor)| processor.is_some_and(|there| there != home));
+        let before = self.astray.replace(astray().map(|(number, _)| *number).collect());
+        counts.remove(&home);
+        let there = counts.into_iter().max_by_key(|(_, count)| *count).map(|(processor, _)| processor);
+        let Some(to) = there.and_then(|there| self.team.neighbour(self.worker, there)) else {
+            return Relief::None;
+        };
+        let again = astray().filter(|(number, processor)| **processor == there && before.contains(number));
+        let these: BTreeSet<u64> = again.map(|(number, _)| *number).collect();
+        if these.is_empty() { Relief::None } else { Relief::Give { which: Which::These(these), to } }
     }
 }
 
 impl Relief {
-    /// What follows after a while, if there is `help`.
-    fn next(self, help: Option<Help>) -> Self {
-        match (self, help) {
-            (_, None) => Self::None,
-            (Self::Survey(used), Some(Help { worker: to, part })) => {
-                let given = (used.len() as f64 * part) as usize;
-                match used.iter().nth_back(given) {
-                    Some(after) if given > 0 => Self::Give { after: *after, to },
-                    _ => Self::None,
-                }
-            }
-            (Self::None | Self::Give { .. }, Some(_)) => Self::Survey(BTreeSet::new()),
+    /// By `help`, of a part of the connections in use.
+    fn of(used: &Used, help: Help) -> Self {
+        let given = (used.len() as f64 * help.part) as usize;
+        match used.keys().nth_back(given) {
+            Some(last) if given > 0 => Self::Give { which: Which::After(*last), to: help.worker },
+            _ => Self::None,
         }
     }
 }
@@ -165,24 +234,72 @@ impl Relief {
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_those_in_use_the_last_ones_are_given() {
-        let surveyed = |used: &[u64], part: f64| {
-            Relief::Survey(used.iter().copied().collect()).next(Some(Help { worker: 1, part }))
-        };
-        assert!(matches!(surveyed(&[3, 9, 4, 7], 0.5), Relief::Give { after: 4, to: 1 }));
-        assert!(matches!(surveyed(&[3, 9, 4], 0.5), Relief::Give { after: 4, to: 1 }));
-        assert!(matches!(surveyed(&[3, 9, 4, 7], 0.25), Relief::Give { after: 7, to: 1 }));
-        // One alone is best where it is.
-        assert!(matches!(surveyed(&[3], 0.5), Relief::None));
-        assert!(matches!(surveyed(&[], 0.5), Relief::None));
+    fn used(connections: &[(u64, usize)]) -> Used {
+        connections.iter().map(|(number, processor)| (*number, Some(*processor))).collect()
+    }
+
+    fn given(relief: &Relief) -> (Vec<u64>, Option<usize>) {
+        match relief {
+            Relief::Give { which, to } => ((0..100).filter(|number| which.has(*number)).collect(), Some(*to)),
+            Relief::None | Relief::Survey(_) => (Vec::new(), None),
+        }
     }
 
     #[test]
-    fn before_anything_is_given_it_is_looked_what_is_in_use() {
-        let help = Some(Help { worker: 1, part: 0.5 });
-        assert!(matches!(Relief::None.next(help), Relief::Survey(_)));
-        assert!(matches!(Relief::Give { after: 1, to: 1 }.next(help), Relief::Survey(_)));
-        assert!(matches!(Relief::Survey(BTreeSet::from([1])).next(None), Relief::None));
+    fn of_those_in_use_the_last_ones_are_given() {
+        let surveyed = |used: &[u64], part: f64| {
+            let used = used.iter().map(|number| (*number, None)).collect();
+            let relief = Relief::of(&used, Help { worker: 1, part });
+            let (numbers, to) = given(&relief);
+            (numbers.first().copied(), to)
+        };
+        assert_eq!(surveyed(&[3, 9, 4, 7], 0.5), (Some(5), Some(1)));
+        assert_eq!(surveyed(&[3, 9, 4], 0.5), (Some(5), Some(1)));
+        assert_eq!(surveyed(&[3, 9, 4, 7], 0.25), (Some(8), Some(1)));
+        // One alone is best where it is.
+        assert_eq!(surveyed(&[3], 0.5), (None, None));
+        assert_eq!(surveyed(&[], 0.5), (None, None));
+    }
+
+    #[test]
+    fn connections_astray_are_given_to_the_worker_that_has_most_of_their_kind() {
+        let (team, _inboxes) = Team::new(2, 1_000);
+        let [first, second] = [0, 1].map(|worker| Seat::new(team.clone(), worker));
+        let mixed = used(&[(1, 4), (2, 6), (3, 4), (4, 4), (5, 6)]);
+        assert_eq!(given(&first.sort(&mixed)), (vec![], None), "nobody is there");
+        assert_eq!(given(&second.sort(&used(&[(1, 6), (2, 6)]))), (vec![], None));
+        assert_eq!(given(&first.sort(&mixed)), (vec![2, 5], Some(1)));
+    }
+
+    #[test]
+    fn what_was_astray_only_once_stays() {
+        let (team, _inboxes) = Team::new(2, 1_000);
+        let [first, second] = [0, 1].map(|worker| Seat::new(team.clone(), worker));
+        second.sort(&used(&[(1, 6)]));
+        // Its client was moved by the system between two looks.
+        first.sort(&used(&[(1, 4), (2, 4), (3, 6)]));
+        assert_eq!(given(&first.sort(&used(&[(1, 4), (2, 6), (3, 4), (4, 4)]))), (vec![], None));
+    }
+
+    #[test]
+    fn two_workers_with_the_same_mixture_sort_it() {
+        let (team, _inboxes) = Team::new(2, 1_000);
+        let [first, second] = [0, 1].map(|worker| Seat::new(team.clone(), worker));
+        let mixture = used(&[(1, 4), (2, 4), (3, 4), (4, 6), (5, 6)]);
+        for seat in [&first, &second] {
+            seat.sort(&mixture);
+        }
+        assert_eq!(given(&first.sort(&mixture)), (vec![4, 5], Some(1)));
+        assert_eq!(given(&second.sort(&mixture)), (vec![1, 2, 3], Some(0)));
+    }
+
+    #[test]
+    fn clients_on_one_processor_leave_everything_where_it_is() {
+        let (team, _inboxes) = Team::new(2, 1_000);
+        let [first, second] = [0, 1].map(|worker| Seat::new(team.clone(), worker));
+        for _ in 0..3 {
+            assert_eq!(given(&first.sort(&used(&[(1, 4), (2, 4)]))), (vec![], None));
+            assert_eq!(given(&second.sort(&used(&[(1, 4)]))), (vec![], None));
+        }
     }
 }

@@ -23,6 +23,9 @@ const SLACK: usize = 128;
 /// is worth more than an even share of the work; where there is none, the others' is the only one.
 const TOO_MUCH: [(u32, u32); 2] = [(300, 25), (900, 80)];
 
+/// Of a worker that nothing is known of.
+const NOWHERE: usize = usize::MAX;
+
 /// How many connections each worker has.
 #[derive(Debug)]
 struct Loads {
@@ -95,6 +98,8 @@ pub(super) struct Team {
     homes: Homes,
     /// The share of the last moments that each was busy, in thousandths.
     busy: Vec<AtomicU32>,
+    /// The processor that most connections of each come in on.
+    settled: Vec<AtomicUsize>,
     /// No longer than a worker may have connections.
     inboxes: Vec<mpsc::UnboundedSender<Handed>>,
 }
@@ -108,8 +113,13 @@ impl Team {
         let (inboxes, handed) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         let counts = (0..workers).map(|_| AtomicUsize::new(0)).collect();
         let busy = (0..workers).map(|_| AtomicU32::new(0)).collect();
+        let settled = (0..workers).map(|_| AtomicUsize::new(NOWHERE)).collect();
         let loads = Loads { counts, most: connections };
-        (Arc::new(Self { loads, homes: Homes::default(), busy, inboxes }), handed)
+        (Arc::new(Self { loads, homes: Homes::default(), busy, settled, inboxes }), handed)
+    }
+
+    pub(super) fn has_others(&self) -> bool {
+        self.inboxes.len() > 1
     }
 
     pub(super) fn has_connections(&self) -> bool {
@@ -139,6 +149,28 @@ impl Team {
         let socket = stream.as_fd().try_clone_to_owned()?.into();
         let handed = Handed { socket, open: self.open(to), is_known };
         self.inboxes[to].send(handed).map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Most connections of `worker` come in there.
+    pub(super) fn settle(&self, worker: usize, processor: usize) {
+        self.settled[worker].store(processor, Ordering::Relaxed);
+    }
+
+    /// Whether another worker than `worker` has most of its connections from there.
+    pub(super) fn is_taken(&self, processor: usize, worker: usize) -> bool {
+        self.neighbours(worker, processor).next().is_some()
+    }
+
+    /// Who, of the others, should have what comes in there.
+    pub(super) fn neighbour(&self, worker: usize, processor: usize) -> Option<usize> {
+        self.neighbours(worker, processor).find(|other| self.loads.leave_to(*other))
+    }
+
+    fn neighbours(&self, worker: usize, processor: usize) -> impl Iterator<Item = usize> {
+        let is_there = move |other: &usize| {
+            *other != worker && self.settled[*other].load(Ordering::Relaxed) == processor
+        };
+        (0..self.settled.len()).filter(is_there)
     }
 
     /// `worker` was so busy lately; who, of the others, should relieve it?
