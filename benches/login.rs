@@ -65,8 +65,13 @@ fn main() -> Result<(), Failure> {
         expected: FOUND,
         pace: Pace::Rate(rate),
     };
-    let storm =
-        Load { connections: logins, expected: "HTTP/1.1 200", pace: Pace::Closed, ..redirects.clone() };
+    let storm = Load {
+        connections: logins,
+        expected: "HTTP/1.1 200",
+        pace: Pace::Closed,
+        duration: redirects.duration + load::SETTLING,
+        ..redirects.clone()
+    };
     let links = Arc::new(traffic::requests(Spread::Zipf, LINKS, traffic::seeded));
     let logins = Arc::new(vec![login]);
 

@@ -25,7 +25,7 @@ use wire::{Connection, Progress, Ticker};
 /// At a fixed rate requests are due at multiples of this: one wake-up sends all that are due.
 const TICK: Duration = Duration::from_micros(100);
 /// At a fixed rate latency is measured from then on, for as long as the load is to last.
-const SETTLING: Duration = Duration::from_millis(500);
+pub(crate) const SETTLING: Duration = Duration::from_millis(500);
 /// How long the last answers are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A server that is away is tried again after this long.
@@ -357,7 +357,9 @@ impl<'a> Worker<'a> {
             }
             schedule.next += 1;
             self.outcome.unsent += 1;
-            self.outcome.latency.saturating_record((self.deadline - due).as_micros() as u64);
+            if due >= self.settled {
+                self.outcome.latency.saturating_record((self.deadline - due).as_micros() as u64);
+            }
         }
     }
 }

@@ -38,6 +38,8 @@ impl Ayrene {
             ("AYRENE__RATE_LIMITS__API__REQUESTS", OUT_OF_THE_WAY),
             ("AYRENE__RATE_LIMITS__USER__REQUESTS", OUT_OF_THE_WAY),
             ("AYRENE__SHORTENER__MAX_LINKS_PER_USER", "1000000"),
+            // A day: benches log in once.
+            ("AYRENE__AUTH__ACCESS_TTL_SECS", "86400"),
             ("AYRENE__LOG__LEVEL", "error"),
         ];
         let settings = settings.map(|(name, value)| (name, value.to_owned())).to_vec();

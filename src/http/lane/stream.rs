@@ -227,7 +227,9 @@ impl LaneStream {
         if now < deadline {
             return Poll::Pending;
         }
-        if self.head_since.is_some() {
+        // Who said nothing is told nothing: clients open connections ahead of need, and take what comes unasked for the answer to
+        // the request that they are about to send.
+        if self.head_since.is_some() && !self.held.is_empty() {
             let mut last = Vec::new();
             answer::timeout(&mut last, now);
             self.waiting.extend_from_slice(&last);

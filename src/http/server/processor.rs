@@ -16,7 +16,8 @@ mod linux {
 
     /// The one that a connection's packets come in on.
     pub(in super::super) fn of_packets(stream: &TcpStream) -> Option<usize> {
-        socket2::SockRef::from(stream).cpu_affinity().ok()
+        // The kernel says -1 of a connection that nothing came in on.
+        socket2::SockRef::from(stream).cpu_affinity().ok().filter(|there| *there < CpuSet::MAX_CPU)
     }
 
     /// Goes on there, if that is allowed, without staying any longer than the system thinks fit.

@@ -33,7 +33,7 @@ const SOME: f64 = 0.1;
 const EVERY: u32 = 512;
 /// After so many looks at packets from elsewhere, one after the other, the worker goes there.
 const CERTAIN: u32 = 3;
-/// A busy worker surveys its connections once in so many looks, so that each is found astray twice before it is given away.
+/// A busy worker surveys its connections once in so many looks.
 const SURVEY: u32 = 4;
 /// So many of them are asked where they come in.
 const ASKED: usize = 256;
@@ -76,8 +76,8 @@ pub struct Seat {
     /// Connections that have come.
     came: Cell<u64>,
     relief: RefCell<Relief>,
-    /// Connections that came in elsewhere than most when that was looked at last.
-    astray: RefCell<BTreeSet<u64>>,
+    /// Connections that came in elsewhere than they should when that was looked at last, and where.
+    astray: RefCell<BTreeMap<u64, usize>>,
     quiet_moments: Cell<u32>,
     /// There is something to do again.
     stirred: Notify,
@@ -141,7 +141,7 @@ impl Seat {
                 }
                 false
             }
-            Relief::Give { which, .. } if !which.has(number) => false,
+            Relief::Give { which, to } if !which.has(number) || !self.team.leaves_to(*to) => false,
             Relief::Give { to, .. } => match self.team.hand(stream, *to, true) {
                 Ok(()) => true,
                 Err(error) => {
@@ -183,6 +183,10 @@ impl Seat {
             looked = Instant::now();
             looks = (looks + 1) % SURVEY;
             let help = self.team.was_busy(self.worker, (share * 1000.0) as u32);
+            if share <= SOME {
+                self.astray.take();
+                self.team.settle(self.worker, None);
+            }
             let relief = match (self.relief.take(), help) {
                 (Relief::Survey(used), Some(help)) => Relief::of(&used, help),
                 (Relief::Survey(used), None) => self.sort(&used),
@@ -193,28 +197,30 @@ impl Seat {
         }
     }
 
-    /// Gives away connections that have come in, twice now, where another worker's do and not where most of this one's do.
+    /// Gives away connections that have come in, twice now, where another worker's should and this one's should not.
     fn sort(&self, used: &Used) -> Relief {
         let mut counts = BTreeMap::<usize, usize>::new();
         used.values().flatten().for_each(|processor| *counts.entry(*processor).or_default() += 1);
-        // Twice as good is a processor that no other worker has most of its connections from: else two that have the same
-        // mixture would both keep it.
+        // Twice as good is a processor that is no other worker's: else two that have the same mixture would both keep it.
         let claim = |(processor, count): &(&usize, &usize)| {
             *count * if self.team.is_taken(**processor, self.worker) { 1 } else { 2 }
         };
-        let Some(home) = counts.iter().max_by_key(claim).map(|(processor, _)| *processor) else {
-            return Relief::None;
-        };
+        let home = counts.iter().max_by_key(claim).map(|(processor, _)| *processor);
         self.team.settle(self.worker, home);
-        let astray = || used.iter().filter(|(_, processor)| processor.is_some_and(|there| there != home));
-        let before = self.astray.replace(astray().map(|(number, _)| *number).collect());
-        counts.remove(&home);
-        let there = counts.into_iter().max_by_key(|(_, count)| *count).map(|(processor, _)| processor);
-        let Some(to) = there.and_then(|there| self.team.neighbour(self.worker, there)) else {
-            return Relief::None;
+        let elsewhere = |(number, processor): (&u64, &Option<usize>)| Some((*number, (*processor)?));
+        let astray: BTreeMap<u64, usize> =
+            used.iter().filter_map(elsewhere).filter(|(_, processor)| Some(*processor) != home).collect();
+        let before = self.astray.replace(astray.clone());
+        let receiver = |(processor, count): (&usize, &usize)| {
+            (Some(*processor) != home).then_some(())?;
+            let part = *count as f64 / used.len() as f64;
+            Some((*count, *processor, self.team.neighbour(self.worker, *processor, part)?))
         };
-        let again = astray().filter(|(number, processor)| **processor == there && before.contains(number));
-        let these: BTreeSet<u64> = again.map(|(number, _)| *number).collect();
+        let Some((_, there, to)) = counts.iter().filter_map(receiver).max() else { return Relief::None };
+        let again = |(number, processor): &(&u64, &usize)| {
+            **processor == there && before.get(number) == Some(processor)
+        };
+        let these: BTreeSet<u64> = astray.iter().filter(again).map(|(number, _)| *number).collect();
         if these.is_empty() { Relief::None } else { Relief::Give { which: Which::These(these), to } }
     }
 }

@@ -7,8 +7,9 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -23,7 +24,11 @@ const SLACK: usize = 128;
 /// is worth more than an even share of the work; where there is none, the others' is the only one.
 const TOO_MUCH: [(u32, u32); 2] = [(300, 25), (900, 80)];
 
-/// Of a worker that nothing is known of.
+/// A worker of which so many thousandths of its time would be taken is given nothing more that came in astray.
+const NO_MORE: u32 = 900;
+/// Nor is one that asked for relief in the last so many milliseconds: what it has just given away would come back.
+const RELIEVED_MS: u64 = 250;
+/// Of a worker that has nothing to do.
 const NOWHERE: usize = usize::MAX;
 
 /// How many connections each worker has.
@@ -98,8 +103,11 @@ pub(super) struct Team {
     homes: Homes,
     /// The share of the last moments that each was busy, in thousandths.
     busy: Vec<AtomicU32>,
-    /// The processor that most connections of each come in on.
+    /// The processor whose connections each should have.
     settled: Vec<AtomicUsize>,
+    begun: Instant,
+    /// When each asked for relief last, in milliseconds since then.
+    asked: Vec<AtomicU64>,
     /// No longer than a worker may have connections.
     inboxes: Vec<mpsc::UnboundedSender<Handed>>,
 }
@@ -114,8 +122,10 @@ impl Team {
         let counts = (0..workers).map(|_| AtomicUsize::new(0)).collect();
         let busy = (0..workers).map(|_| AtomicU32::new(0)).collect();
         let settled = (0..workers).map(|_| AtomicUsize::new(NOWHERE)).collect();
+        let asked = (0..workers).map(|_| AtomicU64::new(0)).collect();
         let loads = Loads { counts, most: connections };
-        (Arc::new(Self { loads, homes: Homes::default(), busy, settled, inboxes }), handed)
+        let (homes, begun) = (Homes::default(), Instant::now());
+        (Arc::new(Self { loads, homes, busy, settled, begun, asked, inboxes }), handed)
     }
 
     pub(super) fn has_others(&self) -> bool {
@@ -151,19 +161,27 @@ impl Team {
         self.inboxes[to].send(handed).map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
-    /// Most connections of `worker` come in there.
-    pub(super) fn settle(&self, worker: usize, processor: usize) {
-        self.settled[worker].store(processor, Ordering::Relaxed);
+    /// `worker` should have what comes in there; nowhere: it has nothing to do.
+    pub(super) fn settle(&self, worker: usize, processor: Option<usize>) {
+        self.settled[worker].store(processor.unwrap_or(NOWHERE), Ordering::Relaxed);
     }
 
-    /// Whether another worker than `worker` has most of its connections from there.
+    /// Whether another worker than `worker` should have what comes in there.
     pub(super) fn is_taken(&self, processor: usize, worker: usize) -> bool {
         self.neighbours(worker, processor).next().is_some()
     }
 
-    /// Who, of the others, should have what comes in there.
-    pub(super) fn neighbour(&self, worker: usize, processor: usize) -> Option<usize> {
-        self.neighbours(worker, processor).find(|other| self.loads.leave_to(*other))
+    /// Who, of the others, should have what comes in there, and has time for as much as `part` of the work of `worker`.
+    pub(super) fn neighbour(&self, worker: usize, processor: usize, part: f64) -> Option<usize> {
+        let busy = |worker: usize| self.busy[worker].load(Ordering::Relaxed);
+        let more = (f64::from(busy(worker)) * part) as u32;
+        self.neighbours(worker, processor)
+            .filter(|other| self.loads.leave_to(*other) && busy(*other) + more <= NO_MORE)
+            .filter(|other| {
+                let asked = self.asked[*other].load(Ordering::Relaxed);
+                asked == 0 || self.millis().saturating_sub(asked) >= RELIEVED_MS
+            })
+            .min_by_key(|other| busy(*other))
     }
 
     fn neighbours(&self, worker: usize, processor: usize) -> impl Iterator<Item = usize> {
@@ -171,6 +189,10 @@ impl Team {
             *other != worker && self.settled[*other].load(Ordering::Relaxed) == processor
         };
         (0..self.settled.len()).filter(is_there)
+    }
+
+    fn millis(&self) -> u64 {
+        self.begun.elapsed().as_millis() as u64
     }
 
     /// `worker` was so busy lately; who, of the others, should relieve it?
@@ -181,10 +203,11 @@ impl Team {
         let others = busy(&idlest);
         let is_too_much =
             |(own, other): &(u32, u32)| thousandths >= *own && others * 100 <= thousandths * other;
-        (TOO_MUCH.iter().any(is_too_much) && self.loads.leave_to(idlest)).then(|| Help {
-            worker: idlest,
-            part: f64::from(thousandths - others) / f64::from(2 * thousandths),
-        })
+        if !TOO_MUCH.iter().any(is_too_much) || !self.loads.leave_to(idlest) {
+            return None;
+        }
+        self.asked[worker].store(self.millis().max(1), Ordering::Relaxed);
+        Some(Help { worker: idlest, part: f64::from(thousandths - others) / f64::from(2 * thousandths) })
     }
 }
 
@@ -242,5 +265,22 @@ mod tests {
     fn a_worker_without_others_is_not_relieved_by_itself() {
         let (team, _inboxes) = Team::new(1, 1_000);
         assert_eq!(team.was_busy(0, 1_000), None);
+    }
+
+    #[test]
+    fn what_came_in_astray_goes_to_none_without_time_for_it() {
+        let (team, _inboxes) = Team::new(3, 1_000);
+        for (worker, processor, busy) in [(0, 6, 400), (1, 4, 850), (2, 4, 750)] {
+            team.settle(worker, Some(processor));
+            team.was_busy(worker, busy);
+        }
+        assert_eq!(team.neighbour(0, 4, 0.25), Some(2));
+        assert_eq!(team.neighbour(0, 4, 0.5), None, "there is no time for so much");
+        assert_eq!(team.neighbour(0, 6, 0.1), None, "nobody else is there");
+        team.settle(2, None);
+        assert_eq!(team.neighbour(0, 4, 0.1), Some(1));
+        team.was_busy(0, 100);
+        assert!(team.was_busy(1, 860).is_some());
+        assert_eq!(team.neighbour(0, 4, 0.1), None, "it has just been relieved");
     }
 }
