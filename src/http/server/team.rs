@@ -272,7 +272,7 @@ mod tests {
         let (team, _inboxes) = Team::new(3, 1_000);
         for (worker, processor, busy) in [(0, 6, 400), (1, 4, 850), (2, 4, 750)] {
             team.settle(worker, Some(processor));
-            team.was_busy(worker, busy);
+            team.busy[worker].store(busy, Ordering::Relaxed);
         }
         assert_eq!(team.neighbour(0, 4, 0.25), Some(2));
         assert_eq!(team.neighbour(0, 4, 0.5), None, "there is no time for so much");
