@@ -213,7 +213,10 @@ async fn a_send_that_nobody_learns_the_end_of_leaves_a_file_only_with_its_messag
     let mut child = redis_server::spawn_on(&socket, &[]);
     let redis_url = format!("redis+unix://{}", socket.display());
     let s3 = S3::start();
-    let server = on_s3(&s3, |config| config.redis.url = redis_url.as_str().into());
+    let server = on_s3(&s3, |config| {
+        config.redis.url = redis_url.as_str().into();
+        config.redis.response_timeout_ms = 600;
+    });
     let mut doubts = Doubts {
         server: &server,
         redis: redis::Client::open(redis_url.as_str()).unwrap().get_connection().unwrap(),

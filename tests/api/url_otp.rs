@@ -99,7 +99,8 @@ async fn a_code_dies_of_five_wrong_tries_however_many_come_at_once() {
     let guesses: Vec<String> =
         (0..1_000_u32).map(|number| format!("{number:06}")).filter(|guess| *guess != otp).collect();
     let answers = join_all(guesses.iter().map(|guess| open(&visitor, &code, "ada@example.com", guess))).await;
-    assert!(answers.iter().all(refused));
+    let others: Vec<&Answer> = answers.iter().filter(|answer| !refused(answer)).collect();
+    assert!(others.is_empty(), "{others:?}");
     assert!(refused(&open(&visitor, &code, "ada@example.com", &otp).await), "it died of the guesses");
 }
 

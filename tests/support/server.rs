@@ -26,7 +26,8 @@ pub struct TestServer {
     said: usize,
 }
 
-/// The defaults, made light: one worker, cheap hashes, limits out of the way.
+/// The defaults, made light: one worker, cheap hashes, limits out of the way, and time for a Redis that shares busy
+/// processors with many tests.
 pub fn light_config() -> Config {
     let mut config = config::load(None).unwrap().config;
     config.server.bind = "127.0.0.1:0".parse().unwrap();
@@ -34,6 +35,7 @@ pub fn light_config() -> Config {
     config.server.shutdown_timeout_secs = 1;
     config.redis.url = redis_server::shared_url().into();
     config.redis.key_prefix = format!("test-{}:", nanoid::nanoid!(8));
+    config.redis.response_timeout_ms = 5_000;
     config.auth.argon2_memory_kib = 64;
     config.auth.argon2_iterations = 1;
     config.auth.hash_threads = 1;
