@@ -1,10 +1,12 @@
 //! A login storm: what redirects feel while passwords are hashed at full load.
 //!
-//! `cargo bench --bench login [-- --rate N] [--logins N] [--rounds N] [--seconds N] [--connections N] [--cores 0,1]
-//! [--json FILE]`
+//! `cargo bench --bench login [-- --rate N] [--logins N] [--rounds N] [--seconds N] [--settling MS] [--connections N]
+//! [--cores 0,1] [--json FILE]`
 //!
-//! Redirects come at a fixed modest rate all the time; in every second phase `--logins` clients log in as fast as they are
-//! answered, with argon2 at its default cost. p99 in the storm may not rise above twice that of the quiet.
+//! Redirects come at a fixed modest rate all the time. In turns of `--seconds` the machine has nothing else to do; then a
+//! program that has nothing to do with the server computes, with as many threads as hash passwords and as little urgency; then
+//! `--logins` clients log in as fast as they are answered, with argon2 at its default cost. p99 in the storm may not rise above
+//! twice that of the quiet; the program shows what of it is the machine's, some of which run both processors worse than one.
 
 #![allow(
     missing_docs,
@@ -19,6 +21,8 @@ mod support;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use serde_json::json;
 use support::load::{Load, Outcome, Pace};
@@ -32,10 +36,12 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 const LINKS: usize = 10_000;
 const FOUND: &str = "HTTP/1.1 302";
+const PANICKED: &str = "a thread panicked";
+const PHASES: [&str; 4] = ["redirects, quiet", "redirects, beside a program", "redirects, storm", "logins"];
 
 fn main() -> Result<(), Failure> {
     let (mut rate, mut logins) = (5_000.0, 16);
-    let mut options = Options::new(3, 4, 32);
+    let mut options = Options::new(15, 1, 32);
     options.read(|name, value| {
         match name {
             "rate" => rate = value.parse()?,
@@ -46,6 +52,7 @@ fn main() -> Result<(), Failure> {
     })?;
     options.cores.as_server()?;
     println!("{}; {} redirects/s, {logins} clients log in", options.cores.description(), grouped(rate));
+    let hashers = ayrene::config::load(None)?.config.auth.hash_thread_count();
     let scratch = tempfile::tempdir()?;
     let node = Ayrene::new(scratch.path().join("data"), options.cores.workers())?
         // All log in to one account from one address.
@@ -63,35 +70,74 @@ fn main() -> Result<(), Failure> {
         threads: 1,
         duration: options.duration,
         expected: FOUND,
-        pace: Pace::Rate(rate),
+        pace: Pace::Rate { per_second: rate, settling: options.settling },
     };
     let storm = Load {
         connections: logins,
         expected: "HTTP/1.1 200",
         pace: Pace::Closed,
-        duration: redirects.duration + load::SETTLING,
+        duration: redirects.duration + options.settling,
         ..redirects.clone()
     };
     let links = Arc::new(traffic::requests(Spread::Zipf, LINKS, traffic::seeded));
     let logins = Arc::new(vec![login]);
 
     options.cores.as_generator()?;
-    // Clients elsewhere would not wait for our hashers either.
-    ayrene::actor::answer_promptly();
-    let warm = Load { duration: std::time::Duration::from_secs(1), ..redirects.clone() };
-    load::run(&warm, &links)?;
-    let (mut quiet, mut stormy, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
+    let follow = || {
+        let (redirects, links) = (redirects.clone(), links.clone());
+        let following = std::thread::spawn(move || {
+            // Clients elsewhere would not wait for our hashers either.
+            ayrene::actor::answer_promptly();
+            load::run(&redirects, &links)
+        });
+        following.join().map_err(|_| PANICKED)?.map_err(Failure::from)
+    };
+    follow()?;
+    let [mut quiet, mut beside, mut stormy, mut hashed] = [const { Vec::new() }; 4];
     for _ in 0..options.rounds {
-        quiet.push(load::run(&redirects, &links)?);
+        quiet.push(follow()?);
+        let program = Program::start(hashers);
+        beside.push(follow()?);
+        program.stop()?;
         let (storm, logins) = (storm.clone(), logins.clone());
         let hashing = std::thread::spawn(move || load::run(&storm, &logins));
-        stormy.push(load::run(&redirects, &links)?);
-        hashed.push(hashing.join().map_err(|_| "the load generator panicked")??);
+        stormy.push(follow()?);
+        hashed.push(hashing.join().map_err(|_| PANICKED)??);
     }
-    report(&options, rate, [&quiet, &stormy, &hashed])
+    report(&options, rate, [&quiet, &beside, &stormy, &hashed])
 }
 
-fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 3]) -> Result<(), Failure> {
+/// Threads that compute and want nothing else.
+struct Program {
+    ended: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Program {
+    fn start(threads: usize) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let threads = (0..threads).map(|_| {
+            let ended = ended.clone();
+            std::thread::spawn(move || {
+                ayrene::actor::stand_back();
+                while !ended.load(Ordering::Relaxed) {
+                    std::hint::black_box((0..10_000_u64).fold(1, |hash, number| hash * 31 ^ number));
+                }
+            })
+        });
+        Self { threads: threads.collect(), ended }
+    }
+
+    fn stop(self) -> Result<(), Failure> {
+        self.ended.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().map_err(|_| PANICKED)?;
+        }
+        Ok(())
+    }
+}
+
+fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 4]) -> Result<(), Failure> {
     let mut table = Table::new(&[
         "",
         "answered/s",
@@ -103,7 +149,7 @@ fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 3]) -> Result<
         "generator late",
     ]);
     let mut rows = Vec::new();
-    for (name, outcomes) in ["redirects, quiet", "redirects, storm", "logins"].iter().zip(outcomes) {
+    for (name, outcomes) in PHASES.iter().zip(outcomes) {
         let middle = |value: &dyn Fn(&Outcome) -> f64| median(outcomes.iter().map(value));
         let quantile = |share| middle(&|outcome| outcome.quantile(share) as f64);
         let errors: u64 = outcomes.iter().map(|outcome| outcome.others + outcome.unanswered).sum();
@@ -127,19 +173,25 @@ fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 3]) -> Result<
         }));
     }
     table.print();
-    let [quiet, stormy, _] = outcomes;
-    let ratios = quiet
-        .iter()
-        .zip(stormy)
-        .map(|(quiet, storm)| storm.quantile(0.99) as f64 / quiet.quantile(0.99) as f64);
-    let ratio = median(ratios);
-    println!("p99 in the storm to p99 in the quiet (median of rounds): {ratio:.2}");
+    let [quiet, beside, stormy, _] = outcomes;
+    let ratio_to_quiet = |outcomes: &[Outcome]| {
+        let p99s = |outcomes: &[Outcome]| -> Vec<f64> {
+            outcomes.iter().map(|outcome| outcome.quantile(0.99) as f64).collect()
+        };
+        median(p99s(outcomes).iter().zip(p99s(quiet)).map(|(this, quiet)| this / quiet))
+    };
+    let (ratio, machine) = (ratio_to_quiet(stormy), ratio_to_quiet(beside));
+    println!(
+        "p99 to that in the quiet, median of {} rounds: storm {ratio:.2}, beside a program {machine:.2}",
+        quiet.len()
+    );
     println!("`generator late`: p99 of how late the generator itself looked at what was due.");
     if options.cores.shared() {
         println!("The generator shares the cores: that the hasher takes them delays it too.");
     }
     let report = json!({
-        "rate": rate, "rows": rows, "p99_ratio": ratio, "generator_shares_cores": options.cores.shared(),
+        "rate": rate, "rows": rows, "p99_ratio": ratio, "p99_ratio_beside_a_program": machine,
+        "generator_shares_cores": options.cores.shared(),
     });
     Ok(report::write("login", options.json.as_deref(), report)?)
 }

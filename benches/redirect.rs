@@ -1,7 +1,7 @@
 //! How fast short links redirect, beside servers that do nothing else.
 //!
-//! `cargo bench --bench redirect [-- --scenario LIST] [--links N] [--rounds N] [--seconds N] [--connections N]
-//! [--sizes 1000,5000000] [--shares 60,80] [--cores 0,1] [--generator-cores 2,3] [--plots DIR] [--json FILE]`
+//! `cargo bench --bench redirect [-- --scenario LIST] [--links N] [--rounds N] [--seconds N] [--settling MS]
+//! [--connections N] [--sizes 1000,5000000] [--shares 60,80] [--cores 0,1] [--generator-cores 2,3] [--plots DIR] [--json FILE]`
 //!
 //! Scenarios, by commas: `hot` (one link), `zipf` (over `--links`, 100,000), `uniform` (over a million), `misses` and
 //! `protected`, each in alternating rounds with a bare actix-web server and nginx; `load` (latency at 10 to 100 %, or `--shares`, of
@@ -70,7 +70,8 @@ fn main() -> Result<(), Failure> {
     println!("{}; {} connections", plan.options.cores.description(), plan.options.connections);
     let mut report = json!({
         "connections": plan.options.connections, "rounds": plan.options.rounds,
-        "seconds": plan.options.duration.as_secs(), "links": plan.links,
+        "seconds": plan.options.duration.as_secs(),
+        "settling_millis": plan.options.settling.as_millis() as u64, "links": plan.links,
         "cores": plan.options.cores.description(), "generator_shares_cores": plan.options.cores.shared(),
     });
     compare(&plan, &mut report)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::support::contenders::Contender;
 use super::support::drive::Driver;
-use super::support::load::Outcome;
+use super::support::load::{Outcome, Pace};
 use super::support::report::{Table, grouped, median, millis};
 use super::{FOUND, Failure, Plan};
 
@@ -43,10 +43,11 @@ pub(crate) fn run(plan: &Plan, driver: &Driver, contenders: &[Contender]) -> Res
     let (mut rows, mut late) = (Vec::new(), false);
     for &percent in &plan.shares {
         let rate = peak * percent as f64 / 100.0;
+        let pace = Pace::Rate { per_second: rate, settling: plan.options.settling };
         let mut outcomes: [Vec<(Outcome, f64)>; 2] = Default::default();
         for _ in 0..rounds {
             for (contender, outcomes) in compared.iter().zip(&mut outcomes) {
-                outcomes.push(driver.at_rate(&contender.process, FOUND, plan.options.duration, rate)?);
+                outcomes.push(driver.at_rate(&contender.process, FOUND, plan.options.duration, pace)?);
                 contender.finish()?;
             }
         }

@@ -145,17 +145,17 @@ impl Driver {
         Ok(())
     }
 
-    /// A fixed rate for `duration`, by our own generator; also the share of one core that the generator took.
+    /// A fixed rate, `pace`, for `duration`, by our own generator; also the share of one core that the generator took.
     pub(crate) fn at_rate(
         &self,
         server: &Process,
         expected: &'static str,
         duration: Duration,
-        rate: f64,
+        pace: Pace,
     ) -> Result<(load::Outcome, f64), Failure> {
         self.cores.as_generator()?;
         let (before, started) = (process::cpu(std::process::id()).unwrap_or_default(), Instant::now());
-        let outcome = load::run(&self.load(server, expected, duration, Pace::Rate(rate)), &self.requests)?;
+        let outcome = load::run(&self.load(server, expected, duration, pace), &self.requests)?;
         let used = process::cpu(std::process::id()).unwrap_or_default().saturating_sub(before);
         self.cores.as_server()?;
         Ok((outcome, used.as_secs_f64() / started.elapsed().as_secs_f64()))

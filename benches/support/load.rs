@@ -6,9 +6,8 @@
 //!
 //! Invariant: a request is sent alone on its connection (no pipelining) and ends in exactly one of the outcome's counts.
 //! At a fixed rate latency runs from the moment at which a request was due, so a server that stalls is charged for all
-//! that waited behind the stall (this is what corrects for coordinated omission). What is due in the first [`SETTLING`] is
-//! answered and counted like all else, but its latency is not: connections have just been opened then, wherever their threads
-//! happened to start.
+//! that waited behind the stall (this is what corrects for coordinated omission). What is due while connections settle is
+//! answered and counted like all else, but its latency is not.
 
 #[path = "wire.rs"]
 mod wire;
@@ -24,8 +23,6 @@ use wire::{Connection, Progress, Ticker};
 
 /// At a fixed rate requests are due at multiples of this: one wake-up sends all that are due.
 const TICK: Duration = Duration::from_micros(100);
-/// At a fixed rate latency is measured from then on, for as long as the load is to last.
-pub(crate) const SETTLING: Duration = Duration::from_millis(500);
 /// How long the last answers are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A server that is away is tried again after this long.
@@ -38,8 +35,9 @@ pub(crate) enum Pace {
     Closed,
     /// The same, but only until all connections together have sent every request once.
     Once,
-    /// So many a second, answered or not; what is due waits for a connection.
-    Rate(f64),
+    /// So many a second, answered or not; what is due waits for a connection. It lasts longer by `settling`, which comes first
+    /// and whose latency is not measured.
+    Rate { per_second: f64, settling: Duration },
 }
 
 /// What to send, and how.
@@ -197,14 +195,14 @@ impl<'a> Worker<'a> {
         let start = |slot| index * spread + slot * spread / share;
         let connections = (0..share).map(|slot| Connection::new(start(slot)));
         let ends = (1..=share).map(|next| if load.pace == Pace::Once { start(next) } else { usize::MAX });
-        let schedule = match load.pace {
-            Pace::Closed | Pace::Once => None,
-            Pace::Rate(rate) => {
-                let each = load.threads as f64 / rate / TICK.as_secs_f64();
-                Some(Schedule { ticks_per_request: each, next: 0 })
+        let (schedule, settling) = match load.pace {
+            Pace::Closed | Pace::Once => (None, Duration::ZERO),
+            Pace::Rate { per_second, settling } => {
+                let each = load.threads as f64 / per_second / TICK.as_secs_f64();
+                (Some(Schedule { ticks_per_request: each, next: 0 }), settling)
             }
         };
-        let settled = started + if schedule.is_some() { SETTLING } else { Duration::ZERO };
+        let settled = started + settling;
         Ok(Self {
             load,
             requests,

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use super::cores::{self, Cores};
 
+/// Where connections begin depends on where the generator's threads happened to start.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// What any bench takes.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// Of each measurement.
     pub(crate) duration: Duration,
+    /// How long what is offered at a fixed rate is not measured, after connections were opened.
+    pub(crate) settling: Duration,
     pub(crate) connections: usize,
     pub(crate) cores: Cores,
     /// Where the report goes instead.
@@ -21,7 +26,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn new(rounds: usize, seconds: u64, connections: usize) -> Self {
         let duration = Duration::from_secs(seconds);
-        Self { rounds, duration, connections, cores: Cores::standard(), json: None }
+        Self { rounds, duration, settling: SETTLING, connections, cores: Cores::standard(), json: None }
     }
 
     /// Reads the command line; `own` is given the name of an option that is not here, and its value.
@@ -42,6 +47,7 @@ impl Options {
             match name.as_str() {
                 "rounds" => self.rounds = value.parse()?,
                 "seconds" => self.duration = Duration::from_secs(value.parse()?),
+                "settling" => self.settling = Duration::from_millis(value.parse()?),
                 "connections" => self.connections = value.parse()?,
                 "cores" => {
                     self.cores.servers = cores::parse(&value)?;

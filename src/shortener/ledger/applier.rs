@@ -23,7 +23,9 @@ use crate::shortener::error::ShortenerError;
 use crate::shortener::model::ShortCode;
 use crate::shortener::store::{Count, Counted, LinkStore, MARKER_LIFE_US};
 
-/// Links in one round trip: so few that it keeps a redirect from a processor for less than half a millisecond.
+/// Links in one round trip while there is time: so few that it keeps a redirect from a processor for a tenth of a millisecond.
+const FEW_LINKS: usize = 8;
+/// Links in one round trip when time is short: a round trip costs as much as ten links.
 const LINKS: usize = 64;
 /// Links whose markers are asked for in one round trip.
 const MARKERS: usize = 1_000;
@@ -71,10 +73,11 @@ impl Applier {
 
     /// Counts what was read first by this process; returns when that is done.
     pub(super) async fn apply(&self, part: Part) {
-        for some in trips(part.folder) {
+        let Part { writer, folder, begun } = part;
+        for some in trips(folder, || trip(self.lateness(begun))) {
             let started = Instant::now();
-            self.count(part.writer.as_str(), some, false).await;
-            self.rest(started.elapsed(), part.begun).await;
+            self.count(writer.as_str(), some, false).await;
+            self.rest(started.elapsed(), begun).await;
         }
     }
 
@@ -86,7 +89,7 @@ impl Applier {
         for (position, click) in &clicks {
             folder.add(*position, click);
         }
-        for some in trips(folder) {
+        for some in trips(folder, || LINKS) {
             self.count(writer, some, true).await;
         }
     }
@@ -94,9 +97,13 @@ impl Applier {
     /// Leaves processor and datastore to others after work that took `time`, the less the longer the part takes and the fuller
     /// the journal is. Little by little, because whoever comes meanwhile would feel it all at once.
     pub(super) async fn rest(&self, time: Duration, begun: Instant) {
-        let lateness = begun.elapsed().div_duration_f64(LONGEST).max(self.ledger.journal.fullness());
-        let patience = (2.0 - 2.0 * lateness).clamp(0.0, 1.0);
+        let patience = (2.0 - 2.0 * self.lateness(begun)).clamp(0.0, 1.0);
         self.ledger.rest((time * REST).min(LONGEST_REST).mul_f64(patience)).await;
+    }
+
+    /// How much of the time, or of the journal's room, a part that was begun then has used up; 1 is all.
+    fn lateness(&self, begun: Instant) -> f64 {
+        begun.elapsed().div_duration_f64(LONGEST).max(self.ledger.journal.fullness())
     }
 
     /// What the datastore does not have yet of what an earlier process left.
@@ -243,13 +250,22 @@ impl Part {
     }
 }
 
-/// What was added up, as many links at a time as one round trip is for.
-fn trips(folder: Folder) -> impl Iterator<Item = Wave> {
-    folder.finish().into_iter().flat_map(|mut wave| {
-        std::iter::from_fn(move || {
-            (!wave.is_empty()).then(|| wave.split_off(wave.len().saturating_sub(LINKS)))
-        })
+/// What was added up, each time so many links as one round trip is for then.
+fn trips(folder: Folder, links: impl Fn() -> usize) -> impl Iterator<Item = Wave> {
+    let mut waves = folder.finish().into_iter();
+    let mut wave = Wave::new();
+    std::iter::from_fn(move || {
+        while wave.is_empty() {
+            wave = waves.next()?;
+        }
+        Some(wave.split_off(wave.len().saturating_sub(links())))
     })
+}
+
+/// Links in one round trip of a part that is so late. It reaches the most when rests begin to shrink.
+fn trip(lateness: f64) -> usize {
+    let more = (LINKS - FEW_LINKS) as f64 * (2.0 * lateness).clamp(0.0, 1.0);
+    FEW_LINKS + more as usize
 }
 
 fn clicks(batch: &Batch) -> impl Iterator<Item = (u64, Click<'_>)> {
@@ -269,4 +285,14 @@ async fn pause(error: &RedisFailure) {
 
 fn given_up(clicks: u64) {
     metrics::counter!("ayrene_clicks_given_up_total").increment(clicks);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_a_part_the_more_links_are_one_round_trip() {
+        assert_eq!([0.0, 0.25, 0.5, 1.0, 7.0].map(trip), [FEW_LINKS, 36, LINKS, LINKS, LINKS]);
+    }
 }
