@@ -121,7 +121,9 @@ impl Program {
             std::thread::spawn(move || {
                 ayrene::actor::stand_back();
                 while !ended.load(Ordering::Relaxed) {
-                    std::hint::black_box((0..10_000_u64).fold(1, |hash, number| hash * 31 ^ number));
+                    std::hint::black_box(
+                        (0..10_000_u64).fold(1, |hash, number| hash.wrapping_mul(31) ^ number),
+                    );
                 }
             })
         });
