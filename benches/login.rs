@@ -122,7 +122,7 @@ impl Program {
                 ayrene::actor::stand_back();
                 while !ended.load(Ordering::Relaxed) {
                     std::hint::black_box(
-                        (0..10_000_u64).fold(1, |hash, number| hash.wrapping_mul(31) ^ number),
+                        (0..10_000_u64).fold(1_u64, |hash, number| hash.wrapping_mul(31) ^ number),
                     );
                 }
             })
