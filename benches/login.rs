@@ -177,10 +177,8 @@ fn report(options: &Options, rate: f64, outcomes: [&Vec<Outcome>; 4]) -> Result<
     table.print();
     let [quiet, beside, stormy, _] = outcomes;
     let ratio_to_quiet = |outcomes: &[Outcome]| {
-        let p99s = |outcomes: &[Outcome]| -> Vec<f64> {
-            outcomes.iter().map(|outcome| outcome.quantile(0.99) as f64).collect()
-        };
-        median(p99s(outcomes).iter().zip(p99s(quiet)).map(|(this, quiet)| this / quiet))
+        let p99 = |outcome: &Outcome| outcome.quantile(0.99) as f64;
+        median(outcomes.iter().zip(quiet).map(|(this, quiet)| p99(this) / p99(quiet)))
     };
     let (ratio, machine) = (ratio_to_quiet(stormy), ratio_to_quiet(beside));
     println!(

@@ -25,7 +25,7 @@ use crate::shortener::store::{Count, Counted, LinkStore, MARKER_LIFE_US};
 
 /// Links in one round trip while there is time: so few that it keeps a redirect from a processor for a tenth of a millisecond.
 const FEW_LINKS: usize = 8;
-/// Links in one round trip when time is short: a round trip costs as much as ten links.
+/// Links in one round trip when time is short, so that the way there and back costs little beside them.
 const LINKS: usize = 64;
 /// Links whose markers are asked for in one round trip.
 const MARKERS: usize = 1_000;
